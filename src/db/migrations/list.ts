@@ -1,0 +1,12 @@
+import { Projects } from "./2026-11-21-01-projects.ts";
+import { Users } from "./2026-11-21-02-users.ts";
+import { Tokens } from "./2026-11-21-03-tokens.ts";
+import { Events } from "./2026-11-21-04-events.ts";
+
+/** Every migration, in the order they run. The names are kept in the database: never change one. */
+export const MIGRATIONS = [
+  { name: "2026-11-21-01-projects", class: Projects },
+  { name: "2026-11-21-02-users", class: Users },
+  { name: "2026-11-21-03-tokens", class: Tokens },
+  { name: "2026-11-21-04-events", class: Events },
+] as const;

@@ -1,0 +1,77 @@
+import type { EntitySchema } from "@mikro-orm/core";
+import { Migrator } from "@mikro-orm/migrations";
+import { MikroORM } from "@mikro-orm/postgresql";
+import type { Pool } from "pg";
+import type { Logger } from "../logger.ts";
+import { MIGRATIONS } from "./migrations/list.ts";
+
+/** Where the database is. */
+export interface DatabaseAddress {
+  /** Host name, address, or the folder of a unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: string;
+  readonly database: string;
+  /** Whether the connection is encrypted, and whether the server's certificate is checked. */
+  readonly tls?: { readonly verify: boolean };
+}
+
+/** An open database: MikroORM for most, the same pool for hot statements. */
+export interface Database extends AsyncDisposable {
+  readonly orm: MikroORM;
+  readonly pool: Pool;
+  readonly address: DatabaseAddress;
+}
+
+export interface DatabaseOptions {
+  /** The most connections this process holds; the LISTEN connection comes on top. */
+  readonly poolSize: number;
+  /** The longest a single statement may take, in milliseconds. */
+  readonly statementTimeoutMs: number;
+}
+
+/** Everything pg needs to connect. */
+export function connectionOptions(address: DatabaseAddress) {
+  return {
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    database: address.database,
+    application_name: "muster",
+    ...(address.password !== undefined && { password: address.password }),
+    ...(address.tls && { ssl: { rejectUnauthorized: address.tls.verify } }),
+  };
+}
+
+/** Connects. `entities` are handed in: this layer knows no feature. */
+export async function openDatabase(
+  address: DatabaseAddress,
+  entities: EntitySchema[],
+  options: DatabaseOptions,
+  logger: Logger,
+): Promise<Database> {
+  const { host, port, user, password, database, ...driverOptions } = { password: "", ...connectionOptions(address) };
+  const orm = await MikroORM.init({
+    host,
+    port,
+    user,
+    password,
+    dbName: database,
+    entities,
+    extensions: [Migrator],
+    migrations: { migrationsList: [...MIGRATIONS], snapshot: false, tableName: "migrations" },
+    pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 60_000 },
+    driverOptions: {
+      ...driverOptions,
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: options.statementTimeoutMs,
+      lock_timeout: Math.min(options.statementTimeoutMs, 5_000),
+      idle_in_transaction_session_timeout: 10_000,
+    },
+    logger: (message) => logger.warn({ source: "mikro-orm" }, message),
+    ensureDatabase: false,
+  });
+  const pool = (await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }).getNativeClient()) as Pool;
+  return { orm, pool, address, [Symbol.asyncDispose]: () => orm.close(true) };
+}

@@ -1,0 +1,68 @@
+import type { Pool, PoolClient, QueryResultRow } from "pg";
+import pg from "pg";
+import { storageError } from "./constraints.ts";
+
+/** A hot statement: one SQL text under a name, planned once per connection and bound from then on. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A row as the driver gives it: `bigint` as number (nothing here passes 2⁵³), `timestamptz` as Date, `date` as `YYYY-MM-DD`. */
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, Number);
+types.setTypeParser(pg.types.builtins.DATE, (value: string) => value);
+
+/** Runs one statement by itself, in a transaction of its own. An aborted signal cancels it in the database. */
+export async function query<Row extends QueryResultRow>(
+  pool: Pool,
+  statement: Statement,
+  values: unknown[],
+  signal?: AbortSignal,
+): Promise<Row[]> {
+  signal?.throwIfAborted();
+  try {
+    const client = await pool.connect();
+    return await run<Row>(pool, client, statement, values, signal);
+  } catch (error) {
+    throw storageError(error, signal);
+  }
+}
+
+async function run<Row extends QueryResultRow>(
+  pool: Pool,
+  client: PoolClient,
+  statement: Statement,
+  values: unknown[],
+  signal: AbortSignal | undefined,
+): Promise<Row[]> {
+  let cancelled = false;
+  const cancel = () => {
+    cancelled = true;
+    void cancelStatement(pool, client);
+  };
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const result = await client.query<Row>({ name: statement.name, text: statement.text, values, types });
+    return result.rows;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    // A cancel request names the connection, not the statement: one that is late must not hit somebody else's.
+    client.release(cancelled);
+  }
+}
+
+/** Asks the server, over a connection of its own, to give up what `client` is doing. */
+async function cancelStatement(pool: Pool, client: PoolClient): Promise<void> {
+  const { processID } = client as PoolClient & { processID: number };
+  const canceller = new pg.Client(pool.options);
+  canceller.on("error", () => {});
+  try {
+    await canceller.connect();
+    await canceller.query("select pg_cancel_backend($1)", [processID]);
+  } catch {
+    // The statement then ends by its own timeout.
+  } finally {
+    await canceller.end().catch(() => {});
+  }
+}

@@ -1,0 +1,34 @@
+import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+
+/** Who calls: a closed union, decided once by the credential. */
+export type Caller =
+  | { readonly kind: "operator" }
+  | { readonly kind: "system"; readonly projectId: string; readonly accessKeyId: string }
+  | {
+      readonly kind: "user";
+      readonly projectId: string;
+      readonly userId: string;
+      /** The JWT the call was made with. */
+      readonly tokenId: string;
+      /** When that JWT ends, in milliseconds since the epoch: a stream ends with it. */
+      readonly expiresAt: number;
+    }
+  | { readonly kind: "anonymous" };
+
+export const ANONYMOUS: Caller = { kind: "anonymous" };
+
+/** Set by authentication, read by everything after it. */
+export const CALLER = createContextKey<Caller>(ANONYMOUS, { description: "caller" });
+
+/** Who made the call. */
+export const callerOf = (context: Pick<HandlerContext, "values">): Caller => context.values.get(CALLER);
+
+/** A caller that has a project: `.system` or a user. */
+export type ProjectCaller = Extract<Caller, { projectId: string }>;
+
+/** The caller of an RPC whose declaration lets in only callers with a project. Throws if the declaration says otherwise. */
+export function projectCallerOf(context: Pick<HandlerContext, "values">): ProjectCaller {
+  const caller = callerOf(context);
+  if (!("projectId" in caller)) throw new Error(`the declaration of this RPC lets in ${caller.kind}, which has no project`);
+  return caller;
+}
