@@ -31,6 +31,17 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs: number;
 }
 
+/** Holds every query of a project's entity to the project of its scope; without one the query is refused. */
+function projectFilter(entities: readonly EntitySchema[]) {
+  const owned = entities.filter((entity) => "projectId" in entity.meta.properties);
+  return {
+    name: "project",
+    cond: ({ projectId }: { projectId: string }) => ({ projectId }),
+    entity: owned.map((entity) => entity.meta.className),
+    default: true,
+  };
+}
+
 /** Everything pg needs to connect. */
 export function connectionOptions(address: DatabaseAddress) {
   return {
@@ -59,6 +70,8 @@ export async function openDatabase(
     password,
     dbName: database,
     entities,
+    discovery: { warnWhenNoEntities: false },
+    filters: { project: projectFilter(entities) },
     extensions: [Migrator],
     migrations: { migrationsList: [...MIGRATIONS], snapshot: false, tableName: "migrations" },
     pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 60_000 },
@@ -72,6 +85,8 @@ export async function openDatabase(
     logger: (message) => logger.warn({ source: "mikro-orm" }, message),
     ensureDatabase: false,
   });
-  const pool = (await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }).getNativeClient()) as Pool;
+  const pool = (await (
+    orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }
+  ).getNativeClient()) as Pool;
   return { orm, pool, address, [Symbol.asyncDispose]: () => orm.close(true) };
 }

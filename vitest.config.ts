@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+import SummaryReporter from "./test/support/summary-reporter.ts";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/global-setup.ts",
+    reporters: ["default", new SummaryReporter()],
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+  },
+});
