@@ -1,0 +1,51 @@
+import { invalid } from "../errors.ts";
+import type { SigningAlgorithm, StoredSettings } from "./project.entity.ts";
+
+/** The settings of a project, all of them, as they are in force. Spans in milliseconds. */
+export interface ProjectSettings {
+  readonly tokenTtlMs: number;
+  readonly tokenTtlMaxMs: number;
+  readonly signingAlgorithm: SigningAlgorithm;
+  readonly usersMayDeleteThemselves: boolean;
+  readonly corsOrigins: readonly string[];
+  readonly defaultPresence: string;
+  /** RE2; empty: every external id is taken. */
+  readonly userIdPattern: string;
+}
+
+export type SettingName = keyof StoredSettings;
+
+const DAY_MS = 86_400_000;
+
+/** The settings with the defaults filled in. `tokenTtlMs` is the instance's default life of a token. */
+export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): ProjectSettings {
+  const tokenTtlMaxMs = stored.tokenTtlMaxMs ?? Math.max(30 * DAY_MS, tokenTtlMs);
+  return {
+    // The maximum holds for the default too: an instance-wide default may lie over a project's own maximum.
+    tokenTtlMs: stored.tokenTtlMs ?? Math.min(tokenTtlMs, tokenTtlMaxMs),
+    tokenTtlMaxMs,
+    signingAlgorithm: stored.signingAlgorithm ?? "ED25519",
+    usersMayDeleteThemselves: stored.usersMayDeleteThemselves ?? true,
+    corsOrigins: stored.corsOrigins ?? [],
+    defaultPresence: stored.defaultPresence ?? "offline",
+    userIdPattern: stored.userIdPattern ?? "",
+  };
+}
+
+/** A change of settings: exactly `names` are written, and those of them without a value return to their default. */
+export interface SettingsChange {
+  readonly names: ReadonlySet<SettingName>;
+  readonly values: StoredSettings;
+}
+
+/** What is stored after the change. Throws REQUEST_INVALID for settings that contradict each other. */
+export function changedSettings(stored: StoredSettings, change: SettingsChange, tokenTtlMs: number): StoredSettings {
+  const kept = Object.entries(stored).filter(([name]) => !change.names.has(name as SettingName));
+  const written = Object.entries(change.values).filter(
+    ([name, value]) => change.names.has(name as SettingName) && value !== undefined,
+  );
+  const changed = Object.fromEntries([...kept, ...written]) as StoredSettings;
+  const { tokenTtlMs: ttl, tokenTtlMaxMs: max } = settingsInForce(changed, tokenTtlMs);
+  if (ttl > max) throw invalid("settings.token_ttl", "must not be longer than token_ttl_max");
+  return changed;
+}

@@ -1,0 +1,29 @@
+import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+
+export const SIGNING_ALGORITHMS = ["ED25519", "ES256", "RS256"] as const;
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+
+/** Only what was set; the rest takes its default when it is read, so that a changed default reaches every project. */
+export interface StoredSettings {
+  tokenTtlMs?: number;
+  tokenTtlMaxMs?: number;
+  signingAlgorithm?: SigningAlgorithm;
+  usersMayDeleteThemselves?: boolean;
+  corsOrigins?: string[];
+  defaultPresence?: string;
+  userIdPattern?: string;
+}
+
+/** A tenant. */
+export const ProjectEntity = defineEntity({
+  name: "Project",
+  tableName: "projects",
+  properties: {
+    id: p.uuid().primary(),
+    displayName: p.text(),
+    settings: p.json<StoredSettings>().default("{}"),
+    createTime: p.datetime(),
+    updateTime: p.datetime(),
+  },
+});
+export type ProjectEntity = InferEntity<typeof ProjectEntity>;

@@ -1,0 +1,71 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import { MusterError } from "../errors.ts";
+import { Access } from "../gen/muster/v1/access_pb.ts";
+import type { UserRef } from "../gen/muster/v1/user_pb.ts";
+import { ACCESS_OF, type MethodRule } from "./access.ts";
+import { CALLER, type Caller } from "./caller.ts";
+import { inspectRequest } from "./inspect-request.ts";
+import { refsIn } from "./user-refs.ts";
+
+export interface AuthorizePorts {
+  /** The declaration of every RPC served. */
+  readonly rules: ReadonlyMap<DescMethod, MethodRule>;
+  /** Full names of services of the protocol itself (health, reflection), which are open to everyone. */
+  readonly openServices: ReadonlySet<string>;
+  /** The id of the user a ref names in a project, if there is one. */
+  resolveUser(projectId: string, ref: UserRef, signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** Enforces the declarations, and turns `me` into the caller's id, so that no feature meets it. */
+export function authorize(ports: AuthorizePorts): Interceptor {
+  const readers = new Map([...ports.rules.keys()].map((method) => [method, refsIn(method.input)]));
+  return (next) => async (request) => {
+    if (ports.openServices.has(request.service.typeName)) return next(request);
+    const rule = ports.rules.get(request.method);
+    const refsOf = readers.get(request.method);
+    if (!rule || !refsOf) throw new MusterError("UNIMPLEMENTED");
+    const caller = request.contextValues.get(CALLER);
+    admit(rule, caller);
+    const onlyItself = !rule.allow.has(ACCESS_OF[caller.kind]);
+    return next(
+      await inspectRequest(request, (message) =>
+        settleRefs(ports, caller, refsOf(message), onlyItself, request.signal),
+      ),
+    );
+  };
+}
+
+function admit(rule: MethodRule, caller: Caller): void {
+  if (rule.allow.has(ACCESS_OF[caller.kind])) return;
+  if (caller.kind === "user" && rule.allow.has(Access.SELF)) return;
+  throw new MusterError(caller.kind === "anonymous" ? "CREDENTIAL_MISSING" : "PRINCIPAL_NOT_ALLOWED");
+}
+
+async function settleRefs(
+  ports: AuthorizePorts,
+  caller: Caller,
+  refs: readonly UserRef[],
+  onlyItself: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { ref } of refs) if (ref.case === "me" && caller.kind !== "user") throw new MusterError("RESERVED_USER");
+  if (caller.kind !== "user") return;
+  for (const named of refs) {
+    if (named.ref.case === "me") named.ref = { case: "id", value: caller.userId };
+    else if (onlyItself && !(await namesItself(ports, caller, named, signal)))
+      throw new MusterError("PRINCIPAL_NOT_ALLOWED");
+  }
+}
+
+async function namesItself(
+  ports: AuthorizePorts,
+  caller: Extract<Caller, { kind: "user" }>,
+  named: UserRef,
+  signal: AbortSignal,
+): Promise<boolean> {
+  // An unset ref is for validation to refuse.
+  if (named.ref.case === undefined) return true;
+  if (named.ref.case === "id") return named.ref.value === caller.userId;
+  return (await ports.resolveUser(caller.projectId, named, signal)) === caller.userId;
+}

@@ -1,0 +1,118 @@
+import {
+  clearField,
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  isFieldSet,
+  type Message,
+} from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import type { Interceptor } from "@connectrpc/connect";
+import { MusterError } from "../errors.ts";
+import { Access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
+import { CALLER } from "./caller.ts";
+import { inspectRequest } from "./inspect-request.ts";
+
+/** What of a message type a kind of caller may not read, and where to look further. */
+interface ReadPlan {
+  readonly hidden: readonly DescField[];
+  /** Hidden unless the message is about the caller itself. */
+  readonly private: readonly DescField[];
+  readonly nested: readonly { readonly field: DescField; readonly plan: ReadPlan }[];
+  /** The field that holds the id of the user the message is about. */
+  readonly subject: DescField | undefined;
+}
+
+type Fields = Record<string, unknown>;
+
+/** Enforces `field_access`: refuses fields the caller may not set, and empties those it may not see. */
+export function limitFieldAccess(): Interceptor {
+  // Made once per answer type; the types of the contract are few and fixed.
+  const plans = new Map<DescMessage, ReadPlan | undefined>();
+  const planFor = (schema: DescMessage): ReadPlan | undefined => {
+    if (!plans.has(schema)) plans.set(schema, makePlan(schema, new Set()));
+    return plans.get(schema);
+  };
+  return (next) => async (request) => {
+    const caller = request.contextValues.get(CALLER);
+    if (caller.kind !== "user") return next(request);
+    const response = await next(
+      await inspectRequest(request, (message) => refuseUnwritable(request.method.input, message)),
+    );
+    const plan = planFor(request.method.output);
+    if (!plan) return response;
+    if (!response.stream) return { ...response, message: visible(plan, response.message, caller.userId) };
+    return { ...response, message: visibleEach(plan, response.message, caller.userId) };
+  };
+}
+
+/** A user sets fields only of itself (the RPC's own declaration sees to that), so SELF stands for it here. */
+function refuseUnwritable(schema: DescMessage, request: Message): void {
+  for (const field of schema.fields) {
+    if (field.fieldKind !== "message") continue;
+    const value = (request as unknown as Fields)[field.localName] as Message | undefined;
+    const mask = (request as unknown as { updateMask?: FieldMask }).updateMask?.paths ?? [];
+    for (const inner of value ? field.message.fields : []) {
+      const write = accessOf(inner)?.write ?? [];
+      if (write.length === 0 || write.includes(Access.SELF) || write.includes(Access.USER)) continue;
+      if ((value && isFieldSet(value, inner)) || mask.includes(inner.name))
+        throw new MusterError("PRINCIPAL_NOT_ALLOWED", { metadata: { field: `${field.name}.${inner.name}` } });
+    }
+  }
+}
+
+const accessOf = (field: DescField) => (hasOption(field, field_access) ? getOption(field, field_access) : undefined);
+
+/** What users may not read. `.system` and the operator read everything of what they may call. */
+function makePlan(schema: DescMessage, above: ReadonlySet<DescMessage>): ReadPlan | undefined {
+  // A type inside itself is a presence's `expires_to`, which holds nothing private.
+  if (above.has(schema)) return undefined;
+  const restricted = schema.fields.filter((field) => !(accessOf(field)?.read.includes(Access.USER) ?? true));
+  const nested = schema.fields.flatMap((field) => {
+    const plan = field.message && makePlan(field.message, new Set([...above, schema]));
+    return plan ? [{ field, plan }] : [];
+  });
+  if (restricted.length === 0 && nested.length === 0) return undefined;
+  const forSelf = (field: DescField) => accessOf(field)?.read.includes(Access.SELF) ?? false;
+  const subject = hasOption(schema, subject_field) ? getOption(schema, subject_field) : undefined;
+  return {
+    hidden: restricted.filter((field) => !forSelf(field)),
+    private: restricted.filter(forSelf),
+    nested,
+    subject: schema.fields.find((field) => field.name === subject),
+  };
+}
+
+/** The message with only what the user may see: a copy, as streams may share messages. */
+function visible<M extends Message>(plan: ReadPlan, message: M, userId: string): M {
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(message) as object), message) as M;
+  const aboutItself = plan.subject && (message as unknown as Fields)[plan.subject.localName] === userId;
+  for (const field of plan.hidden) clearField(copy, field);
+  if (!aboutItself) for (const field of plan.private) clearField(copy, field);
+  for (const { field, plan: inner } of plan.nested) replace(copy, field, (nested) => visible(inner, nested, userId));
+  return copy;
+}
+
+function replace(message: Message, field: DescField, change: (nested: Message) => Message): void {
+  const holder = (field.oneof ? (message as unknown as Fields)[field.oneof.localName] : message) as Fields | undefined;
+  if (field.oneof) {
+    const chosen = holder as { case?: string; value?: Message } | undefined;
+    if (chosen?.case === field.localName && chosen.value)
+      (message as unknown as Fields)[field.oneof.localName] = { case: chosen.case, value: change(chosen.value) };
+    return;
+  }
+  const value = holder?.[field.localName];
+  if (value === undefined) return;
+  (message as unknown as Fields)[field.localName] = Array.isArray(value)
+    ? value.map((item: Message) => change(item))
+    : change(value as Message);
+}
+
+async function* visibleEach<M extends Message>(
+  plan: ReadPlan,
+  messages: AsyncIterable<M>,
+  userId: string,
+): AsyncIterable<M> {
+  for await (const message of messages) yield visible(plan, message, userId);
+}

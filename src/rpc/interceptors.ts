@@ -1,0 +1,28 @@
+import type { Interceptor } from "@connectrpc/connect";
+import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
+import { type AuthorizePorts, authorize } from "./authorize.ts";
+import { limitFieldAccess } from "./field-access.ts";
+import { type LimitOptions, limitRate } from "./limit-rate.ts";
+import { mapErrors } from "./map-errors.ts";
+import { type ObservePorts, observe } from "./observe.ts";
+import { refuseMalformed } from "./refuse-malformed.ts";
+import { type Check, validate } from "./validate.ts";
+
+export interface ChainPorts extends ObservePorts, AuthenticatePorts, AuthorizePorts, LimitOptions {
+  /** The rules declared in the proto. */
+  readonly check: Check;
+}
+
+/** THE list: what every RPC passes, outermost first. Services never bring interceptors of their own; they would replace it. */
+export function interceptors(ports: ChainPorts): Interceptor[] {
+  return [
+    observe(ports),
+    mapErrors(ports.logger),
+    refuseMalformed,
+    authenticate(ports),
+    authorize(ports),
+    limitRate(ports),
+    validate(ports.check),
+    limitFieldAccess(),
+  ];
+}

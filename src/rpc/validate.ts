@@ -1,0 +1,44 @@
+import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
+import { createValidator, type Violation as ProtoViolation } from "@bufbuild/protovalidate";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import type { Interceptor } from "@connectrpc/connect";
+import { MusterError, type Violation } from "../errors.ts";
+import { inspectRequest } from "./inspect-request.ts";
+
+/** Gives the rules that a message breaks; none: it is valid. */
+export type Check = (schema: DescMessage, message: Message) => readonly Violation[];
+
+/** Compiles the rules declared in the proto. The first look at a type compiles it, which takes some milliseconds. */
+export function createCheck(): Check {
+  const validator = createValidator();
+  return (schema, message) => {
+    const result = validator.validate(schema, message);
+    if (result.kind === "valid") return [];
+    // The rules themselves are wrong: a fault of the server, not of the caller.
+    if (result.kind === "error") throw result.error;
+    return result.violations.map(violationOf);
+  };
+}
+
+const violationOf = (violation: ProtoViolation): Violation => ({
+  field: pathToString(violation.field),
+  description: violation.message,
+});
+
+/** Refuses a request that breaks a declared rule. */
+export function validate(check: Check): Interceptor {
+  return (next) => async (request) => {
+    // The only RPCs that take many messages are the reflection protocol's own.
+    if (request.method.methodKind === "bidi_streaming") return next(request);
+    const schema = request.method.input;
+    return next(await inspectRequest(request, (message) => {
+      const violations = check(schema, message);
+      if (violations.length > 0) throw new MusterError("REQUEST_INVALID", { violations });
+    }));
+  };
+}
+
+/** Compiles the rules of these types now, so that no caller waits for it. */
+export function warmUp(check: Check, schemas: Iterable<DescMessage>): void {
+  for (const schema of schemas) check(schema, create(schema));
+}
