@@ -2,6 +2,7 @@ import { Projects } from "./2026-11-21-01-projects.ts";
 import { Users } from "./2026-11-21-02-users.ts";
 import { Tokens } from "./2026-11-21-03-tokens.ts";
 import { Events } from "./2026-11-21-04-events.ts";
+import { Presence } from "./2026-11-21-05-presence.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -9,4 +10,5 @@ export const MIGRATIONS = [
   { name: "2026-11-21-02-users", class: Users },
   { name: "2026-11-21-03-tokens", class: Tokens },
   { name: "2026-11-21-04-events", class: Events },
+  { name: "2026-11-21-05-presence", class: Presence },
 ] as const;

@@ -1,0 +1,84 @@
+import type { Chain, Micros } from "./chain.ts";
+import type { PresenceRecord } from "./effective-presence.ts";
+
+/** A user by its project. The project comes first everywhere: an id of another project names nobody. */
+export interface Subject {
+  readonly projectId: string;
+  readonly userId: string;
+}
+
+/** One text for a subject: the key of maps. */
+export const keyOf = ({ projectId, userId }: Subject): string => `${projectId}/${userId}`;
+
+/** What the engine knows of a user that exists. */
+export interface KnownUser {
+  readonly externalId: string;
+  /** When the user last called, milliseconds since the epoch. */
+  readonly lastActiveAt: number | undefined;
+  /** What was last set; unset: never. */
+  readonly record: PresenceRecord | undefined;
+}
+
+/** A chain to set for a user. */
+export interface Change {
+  readonly subject: Subject;
+  readonly chain: Chain;
+}
+
+/**
+ * What came of a change. `busy`: another transaction holds the user, whose outcome decides whether it exists; try again.
+ */
+export type Outcome = (KnownUser & { readonly record: PresenceRecord }) | "busy" | "no such user";
+
+/** The answer to a batch of changes. */
+export interface Written {
+  /** The engine's clock after the changes. */
+  readonly now: Micros;
+  /** One for each change, in their order. */
+  readonly outcomes: readonly Outcome[];
+}
+
+/** The answer to a read. */
+export interface Reading {
+  /** The engine's clock when it was read. */
+  readonly now: Micros;
+  /** The engine's generation when it was read. */
+  readonly generation: number;
+  /** One for each subject, in their order; undefined: no such user. */
+  readonly users: readonly (KnownUser | undefined)[];
+}
+
+/** What an engine tells of by itself. Any of it may come late, twice or not at all. */
+export interface EngineObserver {
+  /** Somebody's presence was set; without a record, or when the user may be gone, it has to be read. */
+  onChange(subject: Subject, record: PresenceRecord | undefined): void;
+  /** From here on changes may be missed, until `onGeneration`. */
+  onGap(): void;
+  /** The engine is back after a gap, maybe without its latest changes: what is known of it has to be read again. */
+  onGeneration(generation: number): void;
+}
+
+/** Where presences are kept, and whose clock decides what is in force. */
+export interface PresenceEngine extends AsyncDisposable {
+  /**
+   * Sets presences, each user at most once in a batch of at most 500. A revision is greater than the user's last one.
+   * Setting an equal chain again while its first step lasts only moves the deadline, and nobody is told.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  set(changes: readonly Change[]): Promise<Written>;
+  /**
+   * Reads at most 500 users, from where they are written.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  get(subjects: readonly Subject[], signal?: AbortSignal): Promise<Reading>;
+  /** Resolves when every change committed from then on is told to the observer. */
+  subscribe(subjects: readonly Subject[]): Promise<void>;
+  unsubscribe(subjects: readonly Subject[]): void;
+  /** Sets the one that is told. */
+  observe(observer: EngineObserver): void;
+  /** Tells all observers that a user may be gone. At once, without waiting for it to be told. */
+  announceDeletion(subject: Subject): void;
+}
+
+/** The most users in one read or one batch of changes. */
+export const MAX_BATCH = 500;
