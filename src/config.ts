@@ -1,0 +1,198 @@
+import { parseDatabaseUrl } from "./db/database-url.ts";
+import type { DatabaseAddress } from "./db/orm.ts";
+import { LOG_LEVELS } from "./logger.ts";
+import * as values from "./setting-values.ts";
+import { StartError } from "./start-error.ts";
+
+/** One setting of the environment. */
+export interface Setting<T> {
+  readonly name: string;
+  /** For people: what it does, its unit and its bounds. */
+  readonly description: string;
+  /** What is taken when it is not set, in the form it would be set in. A secret has none. */
+  readonly default?: string;
+  /** Gives the value. Throws an Error that continues "NAME …" and repeats nothing of the text. */
+  readonly parse: (text: string) => T;
+}
+
+/** Every setting there is, by its name in a config: the reference is generated from it. */
+export const SETTINGS = {
+  host: {
+    name: "MUSTER_HOST",
+    description: "The address to listen on. `0.0.0.0` or `::` for all.",
+    default: "127.0.0.1",
+    parse: values.host,
+  },
+  port: {
+    name: "MUSTER_PORT",
+    description: "The port to listen on; 0 takes a free one.",
+    default: "8080",
+    parse: values.integer(0, 65_535),
+  },
+  publicUrl: {
+    name: "MUSTER_PUBLIC_URL",
+    description:
+      "The URL that clients reach Muster by, in front of any proxy; tokens name it as issuer. If not set: the address listened on.",
+    parse: values.httpUrl,
+  },
+  dataDir: {
+    name: "MUSTER_DATA_DIR",
+    description:
+      "The folder of the embedded database and of the secrets made for it. Not used when `DATABASE_URL` is set.",
+    default: ".muster",
+    parse: values.plainText,
+  },
+  database: {
+    name: "DATABASE_URL",
+    description:
+      "A PostgreSQL 15 to 18, as `postgres://user:password@host:port/database?sslmode=verify-full` (`disable`, `require`, `verify-full`; a unix socket's folder as `?host=/folder`). If not set: an embedded one, for development.",
+    parse: parseDatabaseUrl,
+  },
+  dbPoolSize: {
+    name: "MUSTER_DB_POOL_SIZE",
+    description: "The most database connections of this process, 2 to 1000; a few for notifications come on top.",
+    default: "20",
+    parse: values.integer(2, 1_000),
+  },
+  dbStatementTimeoutMs: {
+    name: "MUSTER_DB_STATEMENT_TIMEOUT",
+    description: "The longest a single statement may take, 100ms to 10m.",
+    default: "30s",
+    parse: values.duration("100ms", "10m"),
+  },
+  operatorKey: {
+    name: "MUSTER_OPERATOR_KEY",
+    description:
+      "The credential that administers projects: `mop_` and 32 to 200 random characters. Required with `DATABASE_URL`; otherwise made at the first start.",
+    parse: values.operatorKey,
+  },
+  encryptionKeys: {
+    name: "MUSTER_ENCRYPTION_KEY",
+    description:
+      "What seals secrets at rest: 32 random bytes in base64. To rotate, put the new key before the old one, separated by a comma: the first seals, all open. Required with `DATABASE_URL`; otherwise made at the first start.",
+    parse: values.encryptionKeys,
+  },
+  tokenTtlHours: {
+    name: "MUSTER_TOKEN_TTL_HOURS",
+    description: "How long a token lives in projects that do not say, 1 to 8760 hours.",
+    default: "24",
+    parse: values.integer(1, 8_760),
+  },
+  tlsCertFile: {
+    name: "MUSTER_TLS_CERT_FILE",
+    description: "The certificate chain in PEM. With it and its key, the port speaks TLS as well.",
+    parse: values.plainText,
+  },
+  tlsKeyFile: {
+    name: "MUSTER_TLS_KEY_FILE",
+    description: "The certificate's private key in PEM.",
+    parse: values.plainText,
+  },
+  trustedProxies: {
+    name: "MUSTER_TRUSTED_PROXIES",
+    description:
+      "IP addresses and CIDR ranges, separated by commas, of the proxies whose `x-forwarded-for` counts. If not set: none.",
+    parse: values.ipRanges,
+  },
+  logLevel: {
+    name: "MUSTER_LOG_LEVEL",
+    description: `What is logged: ${LOG_LEVELS.join(", ")}. The log goes to standard error, one JSON object a line.`,
+    default: "info",
+    parse: values.oneOf(LOG_LEVELS),
+  },
+  rateFactor: {
+    name: "MUSTER_RATE_LIMITS",
+    description: "`on`, `off`, or a factor up to 1000 that every rate limit is multiplied with.",
+    default: "on",
+    parse: values.rateFactor,
+  },
+  maxConnections: {
+    name: "MUSTER_MAX_CONNECTIONS",
+    description: "The most client connections at once, 1 to 1000000; more are refused.",
+    default: "10000",
+    parse: values.integer(1, 1_000_000),
+  },
+  maxConnectionAgeMs: {
+    name: "MUSTER_MAX_CONNECTION_AGE",
+    description:
+      "After about how long a client's connection is asked to end and come anew, so that load spreads, 1m to 24h.",
+    default: "1h",
+    parse: values.duration("1m", "24h"),
+  },
+  drainTimeoutMs: {
+    name: "MUSTER_DRAIN_TIMEOUT",
+    description: "How long calls in flight may take after SIGTERM, 0s to 25s.",
+    default: "20s",
+    parse: values.duration("0s", "25s"),
+  },
+  otlpEndpoint: {
+    name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    description: "Where traces go, by OTLP over HTTP. If not set: no traces.",
+    parse: values.httpUrl,
+  },
+} as const satisfies Record<string, Setting<unknown>>;
+
+type Settings = typeof SETTINGS;
+type Optional<T> = T extends { default: string } ? never : undefined;
+type Values = { readonly [Key in keyof Settings]: ReturnType<Settings[Key]["parse"]> | Optional<Settings[Key]> };
+
+/** What only a development server may leave out: it then makes its own. */
+type Provided = "database" | "operatorKey" | "encryptionKeys";
+
+/** What the environment says, with the defaults filled in. */
+export interface EnvironmentConfig extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | "trustedProxies"> {
+  /** PEM files; undefined: no TLS. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly trustedProxies: readonly string[];
+}
+
+/** What a server runs on: that of the environment, with nothing missing that it cannot do without. */
+export interface Config extends Omit<EnvironmentConfig, Provided> {
+  readonly database: DatabaseAddress;
+  readonly operatorKey: string;
+  /** 32 bytes each: the first seals, all open. */
+  readonly encryptionKeys: readonly Uint8Array[];
+}
+
+/** Everything that is wrong with the environment. Names settings, never a value. */
+export class ConfigError extends StartError {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(["The configuration is not valid:", ...problems].join("\n  "));
+    this.problems = problems;
+  }
+}
+
+/** Reads the settings. Throws ConfigError naming all problems at once; names that begin with MUSTER_ have to be known. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): EnvironmentConfig {
+  const problems: string[] = [];
+  const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.name));
+  for (const name of Object.keys(env).toSorted())
+    if (name.startsWith("MUSTER_") && !known.has(name)) problems.push(`${name} is not a setting of Muster`);
+  const { tlsCertFile, tlsKeyFile, trustedProxies = [], ...rest } = readValues(env, problems);
+  const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
+  const isSet = (key: keyof Settings) => Boolean(env[SETTINGS[key].name]);
+  if (isSet("tlsCertFile") !== isSet("tlsKeyFile"))
+    problems.push(`${SETTINGS.tlsCertFile.name} and ${SETTINGS.tlsKeyFile.name} must be set together`);
+  if (isSet("database"))
+    for (const key of ["operatorKey", "encryptionKeys"] as const)
+      if (!isSet(key)) problems.push(`${SETTINGS[key].name} must be set when ${SETTINGS.database.name} is`);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...rest, tls, trustedProxies };
+}
+
+/** An empty value counts as none: that is what `NAME=` in an env file means. */
+function readValues(env: Readonly<Record<string, string | undefined>>, problems: string[]): Values {
+  const entries = Object.entries<Setting<unknown>>(SETTINGS).map(([key, setting]) => {
+    const text = env[setting.name] || setting.default;
+    try {
+      return [key, text === undefined ? undefined : setting.parse(text)];
+    } catch (error) {
+      problems.push(`${setting.name} ${(error as Error).message}`);
+      return [key, undefined];
+    }
+  });
+  return Object.fromEntries(entries) as Values;
+}

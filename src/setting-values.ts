@@ -1,0 +1,105 @@
+import { isIP } from "node:net";
+
+/** Parsers of single settings. Each throws an Error whose message continues "NAME …" and repeats nothing of the value. */
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** A whole number from `min` to `max`. */
+export const integer =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return value;
+  };
+
+/** A span such as `250ms`, `30s`, `5m` or `2h`, in milliseconds; both bounds are spans as well. */
+export const duration =
+  (min: string, max: string) =>
+  (text: string): number => {
+    const value = milliseconds(text);
+    if (!(value >= milliseconds(min) && value <= milliseconds(max)))
+      throw new Error(`must be a span from ${min} to ${max}, such as 250ms, 30s, 5m or 2h`);
+    return value;
+  };
+
+function milliseconds(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  return Number(count) * (UNIT_MS[unit] ?? Number.NaN);
+}
+
+/** One of a few words. */
+export const oneOf =
+  <T extends string>(words: readonly T[]) =>
+  (text: string): T => {
+    const found = words.find((word) => word === text);
+    if (found === undefined) throw new Error(`must be one of ${words.join(", ")}`);
+    return found;
+  };
+
+/** Any text without control characters. */
+export function plainText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
+  if (/[\x00-\x1f\x7f]/.test(text)) throw new Error("must not hold control characters");
+  return text;
+}
+
+/** A host name or an IP address to listen on. */
+export function host(text: string): string {
+  if (!isIP(text) && !/^(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(text))
+    throw new Error("must be a host name or an IP address, without a port");
+  return text;
+}
+
+/** An http or https URL, without a slash at its end, credentials, query and fragment. */
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && !url.username && !url.password && !text.includes("?") && !text.includes("#");
+  if (!plain || !/^https?:$/.test(url.protocol)) throw new Error("must be an http or https URL without query");
+  return url.href.replace(/\/+$/, "");
+}
+
+/** IP addresses and CIDR ranges, separated by commas. */
+export function ipRanges(text: string): string[] {
+  return text.split(",").map((entry) => {
+    const [address = "", bits, ...rest] = entry.trim().split("/");
+    const width = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1;
+    if (rest.length > 0 || width < 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= width)))
+      throw new Error("must be IP addresses and CIDR ranges, separated by commas");
+    return entry.trim();
+  });
+}
+
+/** `on`, `off`, or what every rate limit is multiplied with: 1, 0, or a number between. */
+export function rateFactor(text: string): number {
+  if (text === "on") return 1;
+  if (text === "off") return 0;
+  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (!(value > 0 && value <= 1_000)) throw new Error("must be on, off, or a factor over 0, up to 1000");
+  return value;
+}
+
+/** What an operator key starts with. */
+export const OPERATOR_KEY_PREFIX = "mop_";
+
+/** A key nobody guesses: 192 bits take 32 characters; few different characters were typed, not drawn. */
+export function operatorKey(text: string): string {
+  if (!/^mop_[A-Za-z0-9_-]{32,200}$/.test(text) || new Set(text.slice(OPERATOR_KEY_PREFIX.length)).size < 12)
+    throw new Error("must be mop_ followed by 32 to 200 random characters of A-Z, a-z, 0-9, _ and -");
+  return text;
+}
+
+/** Base64 keys of 32 bytes, separated by commas: at most 10, all different. */
+export function encryptionKeys(text: string): Buffer[] {
+  const keys = text.split(",").map((entry) => {
+    const key = Buffer.from(entry.trim(), "base64");
+    const exact = key.toString("base64").replaceAll("=", "") === entry.trim().replaceAll("=", "");
+    if (!exact || key.length !== 32 || new Set(key).size < 12)
+      throw new Error("must be keys of 32 random bytes in base64, separated by commas");
+    return key;
+  });
+  if (keys.length > 10) throw new Error("must be at most 10 keys");
+  if (new Set(keys.map((key) => key.toString("base64"))).size < keys.length)
+    throw new Error("must not name a key twice");
+  return keys;
+}

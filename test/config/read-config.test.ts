@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { ConfigError, readConfig, SETTINGS } from "../../src/config.ts";
+
+const key = (fill = 0) => Buffer.from(Array.from({ length: 32 }, (_, index) => index + fill)).toString("base64");
+const OPERATOR_KEY = "mop_q3Zt7Lw0bX9dVn2KcR5sYh8JmUe4Ga1P";
+const PRODUCTION = {
+  DATABASE_URL: "postgres://muster:s3cret@db.example:6432/muster",
+  MUSTER_OPERATOR_KEY: OPERATOR_KEY,
+  MUSTER_ENCRYPTION_KEY: key(),
+};
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+test("an empty environment is a development server's", () => {
+  expect(readConfig({})).toEqual({
+    host: "127.0.0.1",
+    port: 8080,
+    publicUrl: undefined,
+    dataDir: ".muster",
+    database: undefined,
+    dbPoolSize: 20,
+    dbStatementTimeoutMs: 30_000,
+    operatorKey: undefined,
+    encryptionKeys: undefined,
+    tokenTtlHours: 24,
+    tls: undefined,
+    trustedProxies: [],
+    logLevel: "info",
+    rateFactor: 1,
+    maxConnections: 10_000,
+    maxConnectionAgeMs: 3_600_000,
+    drainTimeoutMs: 20_000,
+    otlpEndpoint: undefined,
+  });
+});
+
+test("a setting that is set to nothing counts as not set", () => {
+  const empty = Object.fromEntries(Object.values(SETTINGS).map((setting) => [setting.name, ""]));
+  expect(readConfig(empty)).toEqual(readConfig({}));
+});
+
+test("variables that are not Muster's are left alone", () => {
+  expect(problemsOf({ PATH: "/bin", MUSTERS: "x", REDIS_HOST: "y" })).toEqual([]);
+});
+
+test("all problems are named at once, and no value is repeated", () => {
+  const env = {
+    MUSTER_PRT: "value-1",
+    MUSTER_PORT: "value-2",
+    DATABASE_URL: "value-3",
+    MUSTER_ENCRYPTION_KEY: "value-4",
+    MUSTER_LOG_LEVEL: "value-5",
+    MUSTER_TLS_CERT_FILE: "value-6",
+  };
+  const problems = problemsOf(env);
+  const names = [
+    "MUSTER_PRT",
+    "MUSTER_PORT",
+    "DATABASE_URL",
+    "MUSTER_ENCRYPTION_KEY",
+    "MUSTER_LOG_LEVEL",
+    "MUSTER_TLS_CERT_FILE",
+  ];
+  for (const name of [...names, "MUSTER_OPERATOR_KEY"])
+    expect(problems.filter((problem) => problem.startsWith(name))).toHaveLength(1);
+  expect(problems.join()).not.toContain("value-");
+});
+
+test("with a database of its own a server needs both secrets", () => {
+  const { DATABASE_URL } = PRODUCTION;
+  expect(problemsOf({ DATABASE_URL })).toEqual([
+    "MUSTER_OPERATOR_KEY must be set when DATABASE_URL is",
+    "MUSTER_ENCRYPTION_KEY must be set when DATABASE_URL is",
+  ]);
+  expect(problemsOf(PRODUCTION)).toEqual([]);
+});
+
+test("no secret has a default", () => {
+  for (const name of ["operatorKey", "encryptionKeys", "database"] as const)
+    expect(SETTINGS[name]).not.toHaveProperty("default");
+});
+
+test("the first encryption key stays first, and all are kept", () => {
+  const { encryptionKeys } = readConfig({ ...PRODUCTION, MUSTER_ENCRYPTION_KEY: `${key(1)}, ${key(2)}` });
+  expect(encryptionKeys?.map((bytes) => bytes.toString("base64"))).toEqual([key(1), key(2)]);
+});
+
+test.each([
+  ["MUSTER_PORT", ["0", "65535"], ["65536", "-1", "80.5", "0x50", "http", " 80"]],
+  ["MUSTER_HOST", ["0.0.0.0", "::", "localhost"], ["127.0.0.1:80", "a b", "-x", "http://a"]],
+  [
+    "MUSTER_PUBLIC_URL",
+    ["https://id.example.com", "http://a:1/base"],
+    ["id.example.com", "ftp://a", "https://u:p@a", "https://a?b"],
+  ],
+  ["MUSTER_DB_POOL_SIZE", ["2", "1000"], ["1", "1001", "many"]],
+  ["MUSTER_DB_STATEMENT_TIMEOUT", ["100ms", "5s", "10m"], ["5", "99ms", "11m", "1d", "1.5s"]],
+  ["MUSTER_TOKEN_TTL_HOURS", ["1", "8760"], ["0", "8761", "1h"]],
+  ["MUSTER_TRUSTED_PROXIES", ["10.0.0.0/8, ::1", "fd00::/8"], ["10.0.0.0/33", "proxy", "10.0.0.1,", "::1/129"]],
+  ["MUSTER_LOG_LEVEL", ["debug", "silent"], ["DEBUG", "verbose"]],
+  ["MUSTER_RATE_LIMITS", ["on", "off", "2.5"], ["0", "yes", "1001", "-1"]],
+  ["MUSTER_DRAIN_TIMEOUT", ["0s", "25s"], ["26s", "1m"]],
+  ["MUSTER_MAX_CONNECTIONS", ["1"], ["0"]],
+  ["MUSTER_OPERATOR_KEY", [OPERATOR_KEY], ["mop_short", OPERATOR_KEY.slice(4), `mop_${"a".repeat(40)}`]],
+  [
+    "MUSTER_ENCRYPTION_KEY",
+    [key()],
+    [
+      randomBytes(31).toString("base64"),
+      randomBytes(33).toString("base64"),
+      `${key()},${key()}`,
+      Buffer.alloc(32).toString("base64"),
+      `${key()},`,
+    ],
+  ],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", ["http://collector:4318"], ["collector:4318"]],
+])("%s takes what it should and nothing else", (name, good, bad) => {
+  for (const value of good) expect(problemsOf({ [name]: value }), value).toEqual([]);
+  for (const value of bad) {
+    const [problem, ...others] = problemsOf({ [name]: value });
+    expect(problem, value).toMatch(new RegExp(`^${name} must `));
+    expect(others).toEqual([]);
+  }
+});
