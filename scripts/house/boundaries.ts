@@ -1,0 +1,123 @@
+/**
+ * Who may import whom. A list names everything its files may import; what is not listed is refused, so that a new way between two
+ * rooms is a change of this file. Read like a .gitignore: `*` stops at a folder, `**` does not, the last pattern that matches
+ * decides, and a leading `-` takes back what an earlier one gave.
+ */
+export interface Room {
+  /** For the message of a refusal. */
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly mayImport: readonly string[];
+  /** What it may import types from, besides: whole paths, as they are written. */
+  readonly typesOnly?: readonly string[];
+}
+
+const BESIDE = "./*";
+const FOUNDATION = [
+  "**/clock.ts",
+  "**/ids.ts",
+  "**/errors.ts",
+  "**/logger.ts",
+  "**/sealing.ts",
+  "node:*",
+  "node:*/*",
+  "-node:process",
+];
+const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
+const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
+const DATABASE = ["transaction", "statement", "constraints", "listener", "notifier", "max-age-cache"].map(
+  (file) => `**/db/${file}.ts`,
+);
+
+/** A feature, the public files of others it may import (one way: no circles), and packages that are its own. */
+const FEATURES = [
+  { name: "events", others: [], packages: [] },
+  { name: "projects", others: [], packages: ["re2js"] },
+  { name: "users", others: ["projects/projects.ts"], packages: [] },
+  { name: "tokens", others: ["users/users.ts", "projects/projects.ts"], packages: ["jose"] },
+  { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
+  { name: "presence", others: ["users/users.ts"], packages: [] },
+];
+
+const ALL_FEATURES = FEATURES.map(({ name }) => `**/${name}/**`);
+
+function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Room[] {
+  const folder = `src/${name}`;
+  const use = [...FOUNDATION, ...DATABASE, "@mikro-orm/**", "pg", ...packages];
+  const elsewhere = ["**/events/append-event.ts", ...others.map((file) => `**/${file}`)];
+  const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-routes.ts"];
+  return [
+    {
+      name: `A use case of ${name}/`,
+      files: [`${folder}/**`],
+      mayImport: [...use, ...elsewhere, ...own],
+      typesOnly: ["../db/orm.ts"],
+    },
+    {
+      name: `A part of ${name}/`,
+      files: [`${folder}/*/**`],
+      mayImport: [...use, ...elsewhere, BESIDE, "../*.ts"],
+      typesOnly: ["../../db/orm.ts"],
+    },
+    {
+      name: `The wire side of ${name}/`,
+      files: ["service", "message", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
+      mayImport: [...use, ...elsewhere, BESIDE, "./*/*", "**/rpc/caller.ts", "**/rpc/plain-http.ts", ...WIRE],
+      typesOnly: ["../db/orm.ts"],
+    },
+  ];
+}
+
+/** Every room; where two hold a file, the later one counts. */
+export const ROOMS: readonly Room[] = [
+  {
+    name: "The foundation",
+    files: ["src/*.ts"],
+    mayImport: [
+      BESIDE,
+      "-./main.ts",
+      "-./server.ts",
+      "./db/database-url.ts",
+      "node:*",
+      "node:*/*",
+      "-node:process",
+      "pino",
+      "**/gen/**",
+    ],
+  },
+  {
+    name: "rpc/",
+    files: ["src/rpc/**"],
+    mayImport: [BESIDE, ...FOUNDATION, ...WIRE, ...TELEMETRY, "rate-limiter-flexible"],
+  },
+  { name: "db/", files: ["src/db/**"], mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg"] },
+  ...FEATURES.flatMap(featureRooms),
+  { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
+  {
+    name: "The composition root",
+    files: ["src/server.ts", "src/entities.ts"],
+    mayImport: [
+      BESIDE,
+      "-./main.ts",
+      "./db/**",
+      "./rpc/**",
+      ...ALL_FEATURES,
+      "@mikro-orm/core",
+      "node:*",
+      "node:*/*",
+      "-node:process",
+      ...WIRE,
+      ...TELEMETRY,
+    ],
+  },
+  {
+    name: "The command line",
+    files: ["src/cli/**"],
+    mayImport: [BESIDE, "../*.ts", "-../main.ts", ...FOUNDATION, ...WIRE, "**/db/**", ...ALL_FEATURES, "commander"],
+  },
+  {
+    name: "main.ts",
+    files: ["src/main.ts"],
+    mayImport: [BESIDE, "./cli/**", "./db/**", "node:*", "node:*/*", ...TELEMETRY, "commander"],
+  },
+];
