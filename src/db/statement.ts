@@ -1,6 +1,7 @@
 import type { Pool, PoolClient, QueryResultRow } from "pg";
 import pg from "pg";
 import { storageError } from "./constraints.ts";
+import { retryLostRaces } from "./retry.ts";
 
 /** A hot statement: one SQL text under a name, planned once per connection and bound from then on. */
 export interface Statement {
@@ -22,8 +23,7 @@ export async function query<Row extends QueryResultRow>(
 ): Promise<Row[]> {
   signal?.throwIfAborted();
   try {
-    const client = await pool.connect();
-    return await run<Row>(pool, client, statement, values, signal);
+    return await retryLostRaces(() => run<Row>(pool, statement, values, signal));
   } catch (error) {
     throw storageError(error, signal);
   }
@@ -31,11 +31,11 @@ export async function query<Row extends QueryResultRow>(
 
 async function run<Row extends QueryResultRow>(
   pool: Pool,
-  client: PoolClient,
   statement: Statement,
   values: unknown[],
   signal: AbortSignal | undefined,
 ): Promise<Row[]> {
+  const client = await pool.connect();
   let cancelled = false;
   const cancel = () => {
     cancelled = true;

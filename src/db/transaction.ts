@@ -1,8 +1,7 @@
-import { randomInt } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
-import { isSerializationFailure, storageError } from "./constraints.ts";
+import { storageError } from "./constraints.ts";
 import type { Database } from "./orm.ts";
+import { retryLostRaces } from "./retry.ts";
 
 /** Whose data a piece of work may touch, and until when it is wanted. */
 export interface Scope {
@@ -12,22 +11,16 @@ export interface Scope {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How often a transaction that lost against another one is run again. */
-const RETRIES = 3;
-
 /** Runs `work` as one transaction. It may run more than once, so it has no effects outside the database. */
 export async function transaction<T>(
   db: Database,
   scope: Scope,
   work: (em: SqlEntityManager) => Promise<T>,
 ): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await entityManager(db, scope).transactional((em) => work(em as SqlEntityManager));
-    } catch (error) {
-      if (attempt === RETRIES || !isSerializationFailure(error)) throw storageError(error, scope.signal);
-      await sleep(randomInt(5, 25) * 2 ** attempt);
-    }
+  try {
+    return await retryLostRaces(() => entityManager(db, scope).transactional((em) => work(em as SqlEntityManager)));
+  } catch (error) {
+    throw storageError(error, scope.signal);
   }
 }
 

@@ -1,5 +1,6 @@
 import { invalid } from "../errors.ts";
 import type { SigningAlgorithm, StoredSettings } from "./project.entity.ts";
+import { compilePattern } from "./user-id-pattern.ts";
 
 /** The settings of a project, all of them, as they are in force. Spans in milliseconds. */
 export interface ProjectSettings {
@@ -45,6 +46,7 @@ export function changedSettings(stored: StoredSettings, change: SettingsChange, 
     ([name, value]) => change.names.has(name as SettingName) && value !== undefined,
   );
   const changed = Object.fromEntries([...kept, ...written]) as StoredSettings;
+  compilePattern(changed.userIdPattern ?? "");
   const { tokenTtlMs: ttl, tokenTtlMaxMs: max } = settingsInForce(changed, tokenTtlMs);
   if (ttl > max) throw invalid("settings.token_ttl", "must not be longer than token_ttl_max");
   return changed;

@@ -17,7 +17,10 @@ export async function inspectRequest<R extends AnyRequest>(
   return request;
 }
 
-async function* inspected<M extends Message>(messages: AsyncIterable<M>, inspect: (message: M) => void | Promise<void>) {
+async function* inspected<M extends Message>(
+  messages: AsyncIterable<M>,
+  inspect: (message: M) => void | Promise<void>,
+) {
   const message = await onlyOne(messages);
   await inspect(message);
   yield message;

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { ERRORS, MusterError, type Reason, type StatusCode } from "../errors.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Logger } from "../logger.ts";
 
 /** `domain` of every ErrorInfo. */
@@ -56,6 +57,15 @@ export function wireError(error: unknown, signal: AbortSignal, logger: Logger): 
   return connectErrorOf(new MusterError("INTERNAL", { metadata: { error_id: errorId } }));
 }
 
+/** A failure in the form it has inside an answer, where one of many items failed. */
+export function statusOf(error: unknown, signal: AbortSignal, logger: Logger): Status {
+  const { code, rawMessage, details } = wireError(error, signal, logger);
+  const packed = details.flatMap((detail) =>
+    "desc" in detail ? [anyPack(detail.desc, create(detail.desc, detail.value))] : [],
+  );
+  return create(StatusSchema, { code, message: rawMessage, details: packed });
+}
+
 function reasonOf(error: unknown, signal: AbortSignal): MusterError | undefined {
   if (error instanceof MusterError) return error;
   // Whatever falls out of work that was given up, the reason for giving up is what matters.
@@ -78,7 +88,10 @@ const CONNECT_REASONS: Partial<Record<Code, Reason>> = {
 
 function connectErrorOf({ reason, extra, message }: MusterError): ConnectError {
   const error = new ConnectError(describe(message, extra.violations), CODES[ERRORS[reason].code]);
-  error.details.push({ desc: ErrorInfoSchema, value: { reason, domain: ERROR_DOMAIN, metadata: { ...extra.metadata } } });
+  error.details.push({
+    desc: ErrorInfoSchema,
+    value: { reason, domain: ERROR_DOMAIN, metadata: { ...extra.metadata } },
+  });
   if (extra.violations)
     error.details.push({ desc: BadRequestSchema, value: { fieldViolations: extra.violations.map((v) => ({ ...v })) } });
   if (extra.retryAfterMs !== undefined)

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
-import { createValidator, type Violation as ProtoViolation } from "@bufbuild/protovalidate";
 import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Violation as ProtoViolation } from "@bufbuild/protovalidate";
 import type { Interceptor } from "@connectrpc/connect";
 import { MusterError, type Violation } from "../errors.ts";
 import { inspectRequest } from "./inspect-request.ts";
@@ -31,10 +31,12 @@ export function validate(check: Check): Interceptor {
     // The only RPCs that take many messages are the reflection protocol's own.
     if (request.method.methodKind === "bidi_streaming") return next(request);
     const schema = request.method.input;
-    return next(await inspectRequest(request, (message) => {
-      const violations = check(schema, message);
-      if (violations.length > 0) throw new MusterError("REQUEST_INVALID", { violations });
-    }));
+    return next(
+      await inspectRequest(request, (message) => {
+        const violations = check(schema, message);
+        if (violations.length > 0) throw new MusterError("REQUEST_INVALID", { violations });
+      }),
+    );
   };
 }
 

@@ -1,0 +1,50 @@
+import type { SqlEntityManager } from "@mikro-orm/postgresql";
+
+/** An event as it is written. */
+export interface NewEvent {
+  readonly projectId: string;
+  readonly id: string;
+  /** Such as `user.created`. */
+  readonly type: string;
+  /** The user it is about. */
+  readonly userId?: string;
+  /** The typed message of `event.proto` in JSON, with the field names of the proto. */
+  readonly data: object;
+  /** What the caller said of where the change comes from. */
+  readonly origin?: string;
+  readonly createTime: Date;
+}
+
+/** Appends an event in the transaction of `em`: it exists if and only if the change does. */
+export async function appendEvent(em: SqlEntityManager, event: NewEvent): Promise<void> {
+  await em.execute(
+    `insert into events (project_id, id, type, user_id, data, origin, create_time) values (?, ?, ?, ?, ?, ?, ?)`,
+    [
+      event.projectId,
+      event.id,
+      event.type,
+      event.userId ?? null,
+      JSON.stringify(event.data),
+      event.origin ?? null,
+      event.createTime,
+    ],
+  );
+}
+
+/**
+ * `appendEvent` for a hot statement: the SQL that appends one event per row of `from`, as a part of a `with`.
+ * Each argument is SQL over the columns of `from`.
+ */
+export const appendEventSql = (event: {
+  from: string;
+  where?: string;
+  projectId: string;
+  id: string;
+  type: string;
+  userId: string;
+  data: string;
+  createTime: string;
+}): string => `
+  insert into events (project_id, id, type, user_id, data, create_time)
+  select ${event.projectId}, ${event.id}, '${event.type}', ${event.userId}, ${event.data}, ${event.createTime}
+  from ${event.from} ${event.where ? `where ${event.where}` : ""}`;

@@ -1,0 +1,70 @@
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { read, type Scope, transaction } from "../db/transaction.ts";
+import { invalid, MusterError } from "../errors.ts";
+import type { NewId } from "../ids.ts";
+import { newAccessCredential } from "./access-credential.ts";
+import { AccessKeyEntity } from "./access-key.entity.ts";
+import { ProjectEntity } from "./project.entity.ts";
+
+export interface AccessKeyPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+}
+
+/** Whose keys, and until when it matters. */
+export type KeyScope = Required<Scope> & { projectId: string };
+
+/** The most keys of a project that are not revoked. */
+const MAX_KEYS = 100;
+
+/** Makes an access key. Its credential exists in this answer only. PROJECT_NOT_FOUND. */
+export async function createAccessKey(
+  { db, clock, newId }: AccessKeyPorts,
+  scope: KeyScope,
+  displayName: string,
+): Promise<{ credential: string; key: AccessKeyEntity }> {
+  const id = newId();
+  const { credential, digest } = newAccessCredential(id);
+  const key = await transaction(db, scope, async (em) => {
+    const valid = await em.count(AccessKeyEntity, { revokeTime: null });
+    if (valid >= MAX_KEYS) throw invalid("project_id", `the project has ${MAX_KEYS} access keys; revoke one first`);
+    const made = em.create(AccessKeyEntity, {
+      projectId: scope.projectId,
+      id,
+      displayName,
+      secretDigest: digest,
+      createTime: new Date(clock.now()),
+      revokeTime: null,
+    });
+    await em.persist(made).flush();
+    return made;
+  });
+  return { credential, key };
+}
+
+/** All keys of a project, oldest first. PROJECT_NOT_FOUND. */
+export async function listAccessKeys(db: Database, scope: KeyScope): Promise<AccessKeyEntity[]> {
+  return read(db, scope, async (em) => {
+    const keys = await em.find(AccessKeyEntity, {}, { orderBy: { id: "asc" } });
+    if (keys.length === 0 && !(await em.count(ProjectEntity, { id: scope.projectId })))
+      throw new MusterError("PROJECT_NOT_FOUND");
+    return keys;
+  });
+}
+
+/** Revokes a key; the time of an earlier revocation stays. ACCESS_KEY_NOT_FOUND. */
+export async function revokeAccessKey(
+  { db, clock }: AccessKeyPorts,
+  scope: KeyScope,
+  keyId: string,
+): Promise<AccessKeyEntity> {
+  return transaction(db, scope, async (em) => {
+    const now = new Date(clock.now());
+    await em.nativeUpdate(AccessKeyEntity, { id: keyId, revokeTime: null }, { revokeTime: now });
+    const key = await em.findOne(AccessKeyEntity, { id: keyId });
+    if (!key) throw new MusterError("ACCESS_KEY_NOT_FOUND");
+    return key;
+  });
+}

@@ -1,0 +1,81 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, type FieldMask, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { invalid } from "../errors.ts";
+import {
+  type AccessKey,
+  AccessKeySchema,
+  type Project,
+  ProjectSchema,
+  ProjectSettingsSchema,
+  type ProjectSettings as SettingsMessage,
+  SigningAlgorithm,
+} from "../gen/muster/v1/project_pb.ts";
+import type { AccessKeyEntity } from "./access-key.entity.ts";
+import type { StoredSettings } from "./project.entity.ts";
+import type { ProjectRecord } from "./project-directory.ts";
+import type { SettingName, SettingsChange } from "./project-settings.ts";
+
+/** The settings by their names on the wire: how each is read from a message; undefined: left out. */
+const SETTINGS: { [N in SettingName]-?: { wire: string; read(message: SettingsMessage): StoredSettings[N] } } = {
+  tokenTtlMs: { wire: "token_ttl", read: (m) => m.tokenTtl && durationMs(m.tokenTtl) },
+  tokenTtlMaxMs: { wire: "token_ttl_max", read: (m) => m.tokenTtlMax && durationMs(m.tokenTtlMax) },
+  signingAlgorithm: { wire: "signing_algorithm", read: (m) => algorithmOf(m.signingAlgorithm) },
+  usersMayDeleteThemselves: { wire: "users_may_delete_themselves", read: (m) => m.usersMayDeleteThemselves },
+  corsOrigins: { wire: "cors_origins", read: (m) => m.corsOrigins?.values },
+  defaultPresence: { wire: "default_presence", read: (m) => m.defaultPresence },
+  userIdPattern: { wire: "user_id_pattern", read: (m) => m.userIdPattern },
+};
+
+const ALGORITHMS = {
+  ED25519: SigningAlgorithm.ED25519,
+  ES256: SigningAlgorithm.ES256,
+  RS256: SigningAlgorithm.RS256,
+} as const;
+
+const algorithmOf = (value: SigningAlgorithm) =>
+  (Object.keys(ALGORITHMS) as (keyof typeof ALGORITHMS)[]).find((name) => ALGORITHMS[name] === value);
+
+export function projectMessage({ id, displayName, settings, createTime, updateTime }: ProjectRecord): Project {
+  return create(ProjectSchema, {
+    id,
+    displayName,
+    settings: create(ProjectSettingsSchema, {
+      tokenTtl: durationFromMs(settings.tokenTtlMs),
+      tokenTtlMax: durationFromMs(settings.tokenTtlMaxMs),
+      signingAlgorithm: ALGORITHMS[settings.signingAlgorithm],
+      usersMayDeleteThemselves: settings.usersMayDeleteThemselves,
+      corsOrigins: { values: [...settings.corsOrigins] },
+      defaultPresence: settings.defaultPresence,
+      userIdPattern: settings.userIdPattern,
+    }),
+    createTime: timestampFromDate(createTime),
+    updateTime: timestampFromDate(updateTime),
+  });
+}
+
+export const accessKeyMessage = (key: AccessKeyEntity): AccessKey =>
+  create(AccessKeySchema, {
+    id: key.id,
+    projectId: key.projectId,
+    displayName: key.displayName,
+    createTime: timestampFromDate(key.createTime),
+    ...(key.revokeTime && { revokeTime: timestampFromDate(key.revokeTime) }),
+  });
+
+/** The change a request asks for: what the mask names, or what is set. REQUEST_INVALID for a path that is no setting. */
+export function settingsChange(message: SettingsMessage | undefined, mask?: FieldMask): SettingsChange {
+  const values: StoredSettings = {};
+  const all = Object.keys(SETTINGS) as SettingName[];
+  for (const name of all) Object.assign(values, message && { [name]: SETTINGS[name].read(message) });
+  const paths = mask?.paths ?? [];
+  if (paths.length === 0) return { values, names: new Set(all.filter((name) => values[name] !== undefined)) };
+  return { values, names: new Set(paths.filter((path) => path !== "display_name").flatMap(settingsNamed)) };
+}
+
+function settingsNamed(path: string): SettingName[] {
+  const all = Object.keys(SETTINGS) as SettingName[];
+  if (path === "settings") return all;
+  const named = all.filter((name) => `settings.${SETTINGS[name].wire}` === path);
+  if (named.length === 0) throw invalid("update_mask", `${path} is not a field that can be changed`);
+  return named;
+}

@@ -1,0 +1,72 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { invalid, MusterError } from "../errors.ts";
+import type { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
+import { callerOf } from "../rpc/caller.ts";
+import { createAccessKey, listAccessKeys, revokeAccessKey } from "./access-keys.ts";
+import { createProject, type ProjectPorts } from "./create-project.ts";
+import { deleteProject } from "./delete-project.ts";
+import type { ProjectDirectory } from "./project-directory.ts";
+import { accessKeyMessage, projectMessage, settingsChange } from "./project-message.ts";
+import { getProject, listProjects } from "./read-projects.ts";
+import { updateProject } from "./update-project.ts";
+import type { AccessKeyVerifier } from "./verify-access-key.ts";
+
+export interface ProjectServicePorts extends ProjectPorts {
+  readonly directory: ProjectDirectory;
+  readonly accessKeys: AccessKeyVerifier;
+}
+
+export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof ProjectService> {
+  const { db, tokenTtlMs } = ports;
+  return {
+    async createProject({ displayName, settings }, { signal }) {
+      return { project: projectMessage(await createProject(ports, signal, displayName, settingsChange(settings))) };
+    },
+    async getProject({ projectId }, context) {
+      const { signal } = context;
+      return { project: projectMessage(await getProject(db, signal, tokenTtlMs, projectOf(context, projectId))) };
+    },
+    async listProjects({ pageSize, pageToken }, { signal }) {
+      const page = await listProjects(db, signal, tokenTtlMs, { size: pageSize, token: pageToken });
+      return { projects: page.projects.map(projectMessage), nextPageToken: page.nextPageToken };
+    },
+    async updateProject({ projectId, displayName, settings, updateMask }, context) {
+      const id = projectOf(context, projectId);
+      const change = { displayName, settings: settingsChange(settings, updateMask) };
+      const project = await updateProject(ports, context.signal, id, change);
+      ports.directory.forget(id);
+      return { project: projectMessage(project) };
+    },
+    async deleteProject({ projectId }, context) {
+      await deleteProject(db, { projectId, signal: context.signal });
+      ports.directory.forget(projectId);
+      return {};
+    },
+    async createAccessKey({ projectId, displayName }, context) {
+      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      const { credential, key } = await createAccessKey(ports, scope, displayName);
+      return { accessKey: credential, key: accessKeyMessage(key) };
+    },
+    async listAccessKeys({ projectId }, context) {
+      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      return { keys: (await listAccessKeys(db, scope)).map(accessKeyMessage) };
+    },
+    async revokeAccessKey({ projectId, keyId }, context) {
+      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      const key = await revokeAccessKey(ports, scope, keyId);
+      ports.accessKeys.forget(keyId);
+      return { key: accessKeyMessage(key) };
+    },
+  };
+}
+
+/** The project a call is about: `.system` has its own and sees no other; the operator has to name one. */
+function projectOf(context: HandlerContext, projectId: string): string {
+  const caller = callerOf(context);
+  if (!("projectId" in caller)) {
+    if (projectId === "") throw invalid("project_id", "the operator has to name the project");
+    return projectId;
+  }
+  if (projectId !== "" && projectId !== caller.projectId) throw new MusterError("PROJECT_NOT_FOUND");
+  return caller.projectId;
+}

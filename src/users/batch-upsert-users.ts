@@ -1,0 +1,94 @@
+import { query } from "../db/statement.ts";
+import { MusterError } from "../errors.ts";
+import { matchesPattern } from "../projects/projects.ts";
+import type { ProjectScope } from "./find-user.ts";
+import { maskOf, PROFILE_COLUMNS } from "./profile.ts";
+import { type UpsertedUser, type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
+import { UPSERT_USERS, type UserRow } from "./user-statements.ts";
+
+/** What came of one item: the user, or why there is none. */
+export type UpsertResult = UpsertedUser | MusterError;
+
+interface Item extends UserInput {
+  readonly position: number;
+}
+
+/**
+ * `upsertUser` for many, an answer for each in their order: one statement for those that write the same fields. Items that fail
+ * together are tried in halves until the culprits stand alone.
+ */
+export async function batchUpsertUsers(
+  ports: UserPorts,
+  scope: ProjectScope,
+  inputs: readonly UserInput[],
+): Promise<UpsertResult[]> {
+  const results: UpsertResult[] = [];
+  const { userIdPattern } = (await ports.projects.get(scope.projectId)).settings;
+  const isTaken = ({ externalId }: UserInput) => !externalId || matchesPattern(userIdPattern, externalId);
+  for (const wave of wavesOf(inputs)) {
+    const taken = wave.filter(isTaken);
+    for (const group of Map.groupBy(taken, ({ change }) => maskOf(change.fields)).values())
+      await many(ports, scope, group, results);
+    for (const item of wave) if (!isTaken(item)) await one(ports, scope, item, results);
+  }
+  return results;
+}
+
+/** Items in the order given, but each external id at most once a wave: a statement cannot write a row twice. */
+function wavesOf(inputs: readonly UserInput[]): Item[][] {
+  const waves: Item[][] = [];
+  const seen = new Map<string, number>();
+  for (const [position, input] of inputs.entries()) {
+    const wave = input.externalId ? (seen.get(input.externalId) ?? 0) : 0;
+    if (input.externalId) seen.set(input.externalId, wave + 1);
+    (waves[wave] ??= []).push({ ...input, position });
+  }
+  return waves;
+}
+
+async function one(ports: UserPorts, scope: ProjectScope, item: Item, results: UpsertResult[]): Promise<void> {
+  try {
+    results[item.position] = await upsertUser(ports, scope, item);
+  } catch (error) {
+    // A database that is away, or a caller that left, ends the batch; what is one item's own fault is its answer.
+    if (!(error instanceof MusterError) || error.reason === "STORAGE_UNAVAILABLE") throw error;
+    results[item.position] = error;
+  }
+}
+
+async function many(ports: UserPorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<void> {
+  const [only] = items;
+  if (!only) return;
+  if (items.length === 1) return one(ports, scope, only, results);
+  try {
+    const rows = await writeAll(ports, scope, items);
+    for (const item of items) {
+      const row = rows.get(item.position);
+      if (row) results[item.position] = row;
+      else await one(ports, scope, item, results);
+    }
+  } catch (error) {
+    if (!(error instanceof MusterError) || error.reason === "STORAGE_UNAVAILABLE") throw error;
+    const middle = items.length >> 1;
+    await many(ports, scope, items.slice(0, middle), results);
+    await many(ports, scope, items.slice(middle), results);
+  }
+}
+
+async function writeAll(
+  { db, clock, newId }: UserPorts,
+  scope: ProjectScope,
+  items: readonly Item[],
+): Promise<Map<number, UpsertedUser>> {
+  const positions = new Map<string, number>();
+  const records = items.map(({ position, externalId, change }) => {
+    const id = newId();
+    positions.set(externalId || id, position);
+    const profile = PROFILE_COLUMNS.map((column) => [column.name, column.value(change.values)]);
+    return { id, external_id: externalId || id, event_id: newId(), ...Object.fromEntries(profile) };
+  });
+  const mask = maskOf(items[0]?.change.fields ?? new Set());
+  const values = [scope.projectId, mask, new Date(clock.now()), JSON.stringify(records)];
+  const rows = await query<UserRow & { created: boolean }>(db.pool, UPSERT_USERS, values, scope.signal);
+  return new Map(rows.map(({ created, ...user }) => [positions.get(user.externalId) ?? -1, { user, created }]));
+}

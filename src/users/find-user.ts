@@ -1,0 +1,59 @@
+import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
+import { MusterError } from "../errors.ts";
+import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { DELETED_AMONG, GET_USER, IDENTIFY_USERS, type UserRow } from "./user-statements.ts";
+
+/** Whose users, and until when it matters. */
+export interface ProjectScope {
+  readonly projectId: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The ids of a user. */
+export interface UserIdentity {
+  readonly id: string;
+  readonly externalId: string;
+}
+
+/** The user a key names. USER_NOT_FOUND, USER_DELETED. */
+export async function getUser(db: Database, scope: ProjectScope, key: UserKey): Promise<UserRow> {
+  const values = [scope.projectId, KEY_COLUMNS[key.by].comparable(key.value)];
+  const [user] = await query<UserRow>(db.pool, GET_USER[key.by], values, scope.signal);
+  return user ?? notFound(db, scope, key);
+}
+
+/** The ids of the users that keys name, in the order of the keys; undefined where there is none. */
+export async function findUserIds(
+  db: Database,
+  { projectId, signal }: ProjectScope,
+  keys: readonly UserKey[],
+): Promise<(UserIdentity | undefined)[]> {
+  const found = new Map<string, UserIdentity>();
+  for (const [by, group] of Map.groupBy(keys, (key) => key.by)) {
+    const identifiers = group.map(({ value }) => KEY_COLUMNS[by].comparable(value));
+    const rows = await query<UserIdentity & { key: string }>(
+      db.pool,
+      IDENTIFY_USERS[by],
+      [projectId, identifiers],
+      signal,
+    );
+    for (const { key, id, externalId } of rows) found.set(`${by}:${key}`, { id, externalId });
+  }
+  return keys.map(({ by, value }) => found.get(`${by}:${KEY_COLUMNS[by].comparable(value)}`));
+}
+
+/** The ids of the user a key names. USER_NOT_FOUND, USER_DELETED. */
+export async function requireUser(db: Database, scope: ProjectScope, key: UserKey): Promise<UserIdentity> {
+  const [user] = await findUserIds(db, scope, [key]);
+  return user ?? notFound(db, scope, key);
+}
+
+/** Fails for a key that names nobody: an id may have belonged to a user that was deleted. */
+export async function notFound(db: Database, { projectId, signal }: ProjectScope, key: UserKey): Promise<never> {
+  if (key.by === "id") {
+    const deleted = await query(db.pool, DELETED_AMONG, [projectId, [key.value]], signal);
+    if (deleted.length > 0) throw new MusterError("USER_DELETED");
+  }
+  throw new MusterError("USER_NOT_FOUND");
+}

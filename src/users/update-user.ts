@@ -1,0 +1,38 @@
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
+import { MusterError } from "../errors.ts";
+import { notFound, type ProjectScope } from "./find-user.ts";
+import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
+import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { UPDATE_USER, type UserRow } from "./user-statements.ts";
+
+/**
+ * Changes a user that is there, in one statement; `version`, if given, must be the one it has.
+ * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN.
+ */
+export async function updateUser(
+  { db, clock }: { readonly db: Database; readonly clock: Clock },
+  scope: ProjectScope,
+  key: UserKey,
+  change: ProfileChange,
+  version?: number,
+): Promise<UserRow> {
+  const [row] = await query<UserRow & { written: boolean }>(
+    db.pool,
+    UPDATE_USER[key.by],
+    [
+      scope.projectId,
+      maskOf(change.fields),
+      new Date(clock.now()),
+      KEY_COLUMNS[key.by].comparable(key.value),
+      version ?? null,
+      ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
+    ],
+    scope.signal,
+  );
+  if (!row) return notFound(db, scope, key);
+  const { written, ...user } = row;
+  if (!written && version !== undefined && version !== user.version) throw new MusterError("ETAG_MISMATCH");
+  return user;
+}

@@ -1,0 +1,109 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type FieldMask, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { invalid } from "../errors.ts";
+import { type User as UserMessage, UserSchema } from "../gen/muster/v1/user_pb.ts";
+import type { Profile, ProfileChange, ProfileField } from "./profile.ts";
+import type { JsonObject } from "./user.entity.ts";
+import type { UserRow } from "./user-statements.ts";
+
+type Init = MessageInitShape<typeof UserSchema>;
+
+/** The user as it goes on the wire, whole: what a caller may not see is taken away by the chain. */
+export function userMessage(user: UserRow): UserMessage {
+  const init: Record<string, unknown> = {
+    id: user.id,
+    externalId: user.externalId,
+    emailVerified: user.emailVerified,
+    phoneVerified: user.phoneVerified,
+    tags: user.tags,
+    reputation: BigInt(user.reputation),
+    guest: user.guest,
+    createTime: timestampFromDate(user.createTime),
+    updateTime: timestampFromDate(user.updateTime),
+    etag: etagOf(user),
+  };
+  for (const name of ["login", "name", "email", "phone", "avatarUrl", "bio", "website", "timeZone"] as const)
+    if (user[name] != null) init[name] = user[name];
+  if (user.birthdate) init["birthdate"] = dateMessage(user.birthdate);
+  if (user.latitude != null) init["location"] = { latitude: user.latitude, longitude: user.longitude };
+  if (user.metadata) init["metadata"] = user.metadata;
+  if (user.privateMetadata) init["privateMetadata"] = user.privateMetadata;
+  if (user.lastActiveTime) init["lastActiveTime"] = timestampFromDate(user.lastActiveTime);
+  return create(UserSchema, init as Init);
+}
+
+const etagOf = ({ version }: UserRow): string => `v${version}`;
+
+/** The version an etag stands for; undefined for an empty one; one that no user ever has for what is no etag. */
+export function versionOf(etag: string): number | undefined {
+  if (etag === "") return undefined;
+  const version = /^v([1-9][0-9]{0,8})$/.exec(etag)?.[1];
+  return version ? Number(version) : 0;
+}
+
+function dateMessage(date: string) {
+  const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
+  return { year, month, day };
+}
+
+/** The fields that callers write, by their names on the wire. */
+const FIELDS: Readonly<Record<string, ProfileField>> = {
+  login: "login",
+  name: "name",
+  email: "email",
+  email_verified: "emailVerified",
+  phone: "phone",
+  phone_verified: "phoneVerified",
+  avatar_url: "avatarUrl",
+  bio: "bio",
+  website: "website",
+  birthdate: "birthdate",
+  time_zone: "timeZone",
+  location: "location",
+  metadata: "metadata",
+  private_metadata: "privateMetadata",
+  tags: "tags",
+  reputation: "reputation",
+};
+
+/** The change a request asks for: what the mask names, or what is set. REQUEST_INVALID for a path that cannot be written. */
+export function profileChange(message: UserMessage | undefined, mask: FieldMask | undefined): ProfileChange {
+  const values = message ? profileOf(message) : {};
+  const paths = mask?.paths ?? [];
+  const named = paths.map((path) => {
+    const field = FIELDS[path];
+    if (!field) throw invalid("update_mask", `${path} is not a field that can be written`);
+    return field;
+  });
+  return { values, fields: new Set(named.length > 0 ? named : (Object.keys(values) as ProfileField[])) };
+}
+
+/** What is set in a message. A list that is empty counts as left out. */
+function profileOf(message: UserMessage): Profile {
+  const { birthdate, location, reputation, tags } = message;
+  const values: { -readonly [F in ProfileField]?: unknown } = {};
+  for (const field of ["login", "name", "email", "emailVerified", "phone", "phoneVerified"] as const)
+    if (message[field] !== undefined) values[field] = message[field];
+  for (const field of ["avatarUrl", "bio", "website", "timeZone"] as const)
+    if (message[field] !== undefined) values[field] = message[field];
+  if (message.timeZone) requireTimeZone(message.timeZone);
+  if (birthdate) values.birthdate = isoDate(birthdate);
+  if (location) values.location = { latitude: location.latitude, longitude: location.longitude };
+  if (message.metadata) values.metadata = message.metadata as JsonObject;
+  if (message.privateMetadata) values.privateMetadata = message.privateMetadata as JsonObject;
+  if (tags.length > 0) values.tags = tags;
+  if (reputation !== undefined) values.reputation = Number(reputation);
+  return values as Profile;
+}
+
+const isoDate = ({ year, month, day }: { year: number; month: number; day: number }): string =>
+  `${String(year).padStart(4, "0")}-${String(month).padStart(2, "0")}-${String(day).padStart(2, "0")}`;
+
+/** The proto's pattern says what a name looks like; only the time zone database knows which exist. */
+function requireTimeZone(name: string): void {
+  try {
+    Intl.DateTimeFormat("en", { timeZone: name });
+  } catch {
+    throw invalid("user.time_zone", "is not a time zone of the IANA database");
+  }
+}

@@ -1,0 +1,87 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import { MusterError } from "../errors.ts";
+import type { Status } from "../gen/google/rpc/status_pb.ts";
+import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
+import { projectCallerOf } from "../rpc/caller.ts";
+import type { Check } from "../rpc/validate.ts";
+import { batchGetUsers } from "./batch-get-users.ts";
+import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
+import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
+import { getUser } from "./find-user.ts";
+import { updateUser } from "./update-user.ts";
+import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
+import { profileChange, userMessage, versionOf } from "./user-message.ts";
+import { userKeyOf } from "./user-ref.ts";
+
+export interface UserServicePorts extends UserPorts {
+  readonly announceDeletion: AnnounceDeletion;
+  /** The declared rules, for the items of a batch, each of which fails alone. */
+  readonly check: Check;
+  /** A failure in the form it has inside an answer. */
+  statusOf(error: unknown, signal: AbortSignal): Status;
+}
+
+export function userService(ports: UserServicePorts): ServiceImpl<typeof UserService> {
+  const { db } = ports;
+  return {
+    async upsertUser(request, context) {
+      const { projectId } = projectCallerOf(context);
+      const { user, created } = await upsertUser(ports, { projectId, signal: context.signal }, inputOf(request));
+      return { user: userMessage(user), created };
+    },
+    async batchUpsertUsers({ users }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const items = users.map((item) => itemOf(ports.check, item));
+      const valid = items.filter((item): item is UserInput => !(item instanceof MusterError));
+      const written = (await batchUpsertUsers(ports, scope, valid)).values();
+      const results = items.map((item) => (item instanceof MusterError ? item : written.next().value));
+      return { results: results.map((result) => resultMessage(ports, context.signal, result)) };
+    },
+    async getUser({ ref }, context) {
+      const { projectId } = projectCallerOf(context);
+      return { user: userMessage(await getUser(db, { projectId, signal: context.signal }, userKeyOf(ref))) };
+    },
+    async batchGetUsers({ refs }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const { users, missing, deleted } = await batchGetUsers(db, scope, refs.map(userKeyOf));
+      return {
+        users: users.map(userMessage),
+        missing: refs.filter((_, i) => missing.includes(i)),
+        deleted: [...deleted],
+      };
+    },
+    async updateUser({ ref, user, updateMask, etag }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const change = profileChange(user, updateMask);
+      return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change, versionOf(etag))) };
+    },
+    async deleteUser({ ref }, context) {
+      const caller = projectCallerOf(context);
+      const scope = { projectId: caller.projectId, signal: context.signal };
+      await deleteUser(ports, scope, userKeyOf(ref), caller.kind === "user");
+      return {};
+    },
+  };
+}
+
+const inputOf = ({ externalId, user, updateMask }: UpsertUserRequest): UserInput => ({
+  externalId,
+  change: profileChange(user, updateMask),
+});
+
+/** An item of a batch, or what is wrong with it. */
+function itemOf(check: Check, item: UpsertUserRequest): UserInput | MusterError {
+  try {
+    const violations = check(UpsertUserRequestSchema, item);
+    if (violations.length > 0) return new MusterError("REQUEST_INVALID", { violations });
+    return inputOf(item);
+  } catch (error) {
+    if (error instanceof MusterError) return error;
+    throw error;
+  }
+}
+
+function resultMessage(ports: UserServicePorts, signal: AbortSignal, result: UpsertResult | undefined) {
+  if (!result || result instanceof MusterError) return { error: ports.statusOf(result, signal) };
+  return { user: userMessage(result.user), created: result.created };
+}

@@ -1,0 +1,196 @@
+import type { Statement } from "../db/statement.ts";
+import { appendEventSql } from "../events/append-event.ts";
+import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
+import type { User } from "./user.entity.ts";
+import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+
+/** A user as the statements give it: without what identifiers are compared by. */
+export type UserRow = Omit<User, "projectId" | "loginKey" | "emailKey">;
+
+/** Columns as they are named in the table and in a row. */
+const COLUMNS = [
+  "id",
+  "external_id",
+  ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => name !== "login_key" && name !== "email_key"),
+  "guest",
+  "create_time",
+  "update_time",
+  "last_active_time",
+  "version",
+];
+const camelCase = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const AS_ROW = COLUMNS.map((name) => `${name} as "${camelCase(name)}"`).join(", ");
+const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
+
+const bitOf = (field: ProfileField): number => 1 << PROFILE_FIELDS.indexOf(field);
+
+/** A contact that changes is no longer a verified one, unless the same call says so. */
+const VERIFIES: Partial<Record<string, { field: ProfileField; column: string }>> = {
+  email_verified: { field: "email", column: "email_key" },
+  phone_verified: { field: "phone", column: "phone" },
+};
+
+/** SQL for the value a column of `u` takes: `incoming` if the mask has its field, else what it is. */
+function assigned({ field, name }: ProfileColumn, mask: string, incoming: (column: string) => string): string {
+  const contact = VERIFIES[name];
+  const cleared = contact
+    ? `when ${mask} & ${bitOf(contact.field)} <> 0 and ${incoming(contact.column)} is distinct from u.${contact.column} then false `
+    : "";
+  return `case when ${mask} & ${bitOf(field)} <> 0 then ${incoming(name)} ${cleared}else u.${name} end`;
+}
+
+function assignments(mask: string, now: string, incoming: (column: string) => string) {
+  const values = PROFILE_COLUMNS.map((column) => assigned(column, mask, incoming));
+  const set = PROFILE_COLUMNS.map(({ name }, i) => `${name} = ${values[i]}`);
+  return {
+    set: [...set, `update_time = ${now}`, "version = u.version + 1"].join(", "),
+    // An update that changes nothing writes nothing.
+    changes: `(${PROFILE_COLUMNS.map(({ name }) => `u.${name}`).join(", ")}) is distinct from (${values.join(", ")})`,
+  };
+}
+
+/** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
+const CREATED_EVENT = (() => {
+  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time"];
+  const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
+  const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
+  return `jsonb_build_object('user', jsonb_strip_nulls(jsonb_build_object(${plain.join(", ")},
+    'location', case when written.latitude is not null then
+      jsonb_build_object('latitude', written.latitude, 'longitude', written.longitude) end,
+    'birthdate', case when written.birthdate is not null then
+      jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
+})();
+
+const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
+
+/**
+ * Inserts or updates, with the event of each insert, in one statement. Gives a row per user; none for a user that another
+ * transaction made after this statement began and that is already as it should be: the caller then runs it again.
+ * $1 project, $2 mask, $3 time.
+ */
+function upsertSql(parts: { input: string; source: string; externalIds: string; eventFrom: string; eventId: string }) {
+  const { set, changes } = assignments("$2::int", "excluded.update_time", (column) => `excluded.${column}`);
+  return `
+    with ${parts.input} written as (
+      insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
+      ${parts.source}
+      on conflict (project_id, external_id) do update set ${set} where ${changes}
+      returning ${qualified("u")}, u.xmax = 0 as created
+    ), event as (${appendEventSql({
+      from: parts.eventFrom,
+      where: "written.created",
+      projectId: "$1::uuid",
+      id: parts.eventId,
+      type: "user.created",
+      userId: "written.id",
+      data: CREATED_EVENT,
+      createTime: "$3::timestamptz",
+    })})
+    select ${AS_ROW}, created from written
+    union all
+    select ${AS_ROW}, false from users
+    where project_id = $1 and external_id = any(${parts.externalIds})
+      and not exists (select from written where written.external_id = users.external_id)`;
+}
+
+/** One user: $4 id, $5 external id, $6 event id, then the profile columns. */
+export const UPSERT_USER: Statement = {
+  name: "users_upsert",
+  text: upsertSql({
+    input: "",
+    source: `values ($1::uuid, $4::uuid, $5::text, ${PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ")},
+      $3::timestamptz, $3::timestamptz)`,
+    externalIds: "array[$5::text]",
+    eventFrom: "written",
+    eventId: "$6::uuid",
+  }),
+};
+
+/** Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}. Locks in the order of ids. */
+export const UPSERT_USERS: Statement = {
+  name: "users_upsert_many",
+  text: upsertSql({
+    input: `input as materialized (select * from jsonb_to_recordset($4::jsonb) as r(id uuid, external_id text, event_id uuid,
+      ${PROFILE_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ")})),`,
+    source: `select $1::uuid, id, external_id, ${PROFILE_NAMES}, $3::timestamptz, $3::timestamptz from input
+      order by external_id collate "C"`,
+    externalIds: "array(select external_id from input)",
+    eventFrom: "written join input using (external_id)",
+    eventId: "input.event_id",
+  }),
+};
+
+type By = UserKey["by"];
+const byKey = (make: (by: By, column: string) => Statement): Record<By, Statement> =>
+  Object.fromEntries((Object.keys(KEY_COLUMNS) as By[]).map((by) => [by, make(by, KEY_COLUMNS[by].column)])) as Record<
+    By,
+    Statement
+  >;
+
+/** One user: $1 project, $2 the identifier. */
+export const GET_USER = byKey((by, column) => ({
+  name: `users_get_by_${by}`,
+  text: `select ${AS_ROW} from users where project_id = $1 and ${column} = $2`,
+}));
+
+/** Many users: $1 project, $2 the identifiers; `key` says which one found the row. */
+export const GET_USERS = byKey((by, column) => ({
+  name: `users_get_many_by_${by}`,
+  text: `select ${AS_ROW}, ${column} as key from users where project_id = $1 and ${column} = any($2)`,
+}));
+
+/** Ids of users by other identifiers: $1 project, $2 the identifiers. */
+export const IDENTIFY_USERS = byKey((by, column) => ({
+  name: `users_identify_by_${by}`,
+  text: `select id, external_id as "externalId", ${column} as key from users where project_id = $1 and ${column} = any($2)`,
+}));
+
+/** Those of the ids that belonged to deleted users: $1 project, $2 ids. */
+export const DELETED_AMONG: Statement = {
+  name: "users_deleted_among",
+  text: "select id from deleted_users where project_id = $1 and id = any($2)",
+};
+
+/**
+ * Changes one user if it has the version (null: any): $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
+ * columns. Gives the user as it is now and whether it was written.
+ */
+export const UPDATE_USER = byKey((by, column) => {
+  const parameter = (name: string) => {
+    const i = PROFILE_COLUMNS.findIndex((profile) => profile.name === name);
+    return `$${i + 6}::${PROFILE_COLUMNS[i]?.type}`;
+  };
+  const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter);
+  const at = `project_id = $1 and ${column} = $4`;
+  return {
+    name: `users_update_by_${by}`,
+    text: `
+      with written as (
+        update users u set ${set} where u.${at} and ($5::int is null or u.version = $5) and ${changes}
+        returning ${qualified("u")}
+      )
+      select ${AS_ROW}, true as written from written
+      union all
+      select ${AS_ROW}, false from users where ${at} and not exists (select from written)`,
+  };
+});
+
+/** Deletes one user, retires its id and says so: $1 project, $2 time, $3 identifier, $4 event id. */
+export const DELETE_USER = byKey((by, column) => ({
+  name: `users_delete_by_${by}`,
+  text: `
+    with gone as (
+      delete from users where project_id = $1 and ${column} = $3 returning id, external_id
+    ), retired as (
+      insert into deleted_users (project_id, id, delete_time) select $1::uuid, id, $2::timestamptz from gone
+    ), event as (${appendEventSql({
+      from: "gone",
+      projectId: "$1::uuid",
+      id: "$4::uuid",
+      type: "user.deleted",
+      userId: "id",
+      data: "jsonb_build_object('user_id', id, 'external_id', external_id)",
+      createTime: "$2::timestamptz",
+    })})
+    select id, external_id as "externalId" from gone`,
+}));

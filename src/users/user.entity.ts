@@ -1,0 +1,58 @@
+import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+
+/** JSON of a caller's own making. */
+export type JsonObject = { [key: string]: unknown };
+
+/** A user of a project. `…Key` columns hold an identifier in the form it is compared in. */
+export const UserEntity = defineEntity({
+  name: "User",
+  tableName: "users",
+  properties: {
+    projectId: p.uuid().primary(),
+    id: p.uuid().primary(),
+    externalId: p.text().collation("C"),
+    login: p.text().nullable(),
+    loginKey: p.text().collation("C").nullable(),
+    name: p.text().nullable(),
+    email: p.text().nullable(),
+    emailKey: p.text().collation("C").nullable(),
+    emailVerified: p.boolean().default(false),
+    phone: p.text().collation("C").nullable(),
+    phoneVerified: p.boolean().default(false),
+    avatarUrl: p.text().nullable(),
+    bio: p.text().nullable(),
+    website: p.text().nullable(),
+    /** `YYYY-MM-DD`. */
+    birthdate: p.date().nullable(),
+    timeZone: p.text().nullable(),
+    latitude: p.double().nullable(),
+    longitude: p.double().nullable(),
+    metadata: p.json<JsonObject>().nullable(),
+    privateMetadata: p.json<JsonObject>().nullable(),
+    tags: p.array().default([]),
+    reputation: p.bigint("number").default(0),
+    guest: p.boolean().default(false),
+    createTime: p.datetime(),
+    updateTime: p.datetime(),
+    lastActiveTime: p.datetime().nullable(),
+    version: p.integer().default(1),
+  },
+  uniques: [
+    { name: "users_external_id", properties: ["projectId", "externalId"] },
+    { name: "users_login", properties: ["projectId", "loginKey"] },
+    { name: "users_email", properties: ["projectId", "emailKey"] },
+    { name: "users_phone", properties: ["projectId", "phone"] },
+  ],
+});
+export type User = InferEntity<typeof UserEntity>;
+
+/** The id of a user that was deleted, kept so that it is never given out again. */
+export const DeletedUserEntity = defineEntity({
+  name: "DeletedUser",
+  tableName: "deleted_users",
+  properties: {
+    projectId: p.uuid().primary(),
+    id: p.uuid().primary(),
+    deleteTime: p.datetime(),
+  },
+});
