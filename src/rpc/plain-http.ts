@@ -54,7 +54,7 @@ export async function answerPlain(
 
 /** Writes a whole answer, unless one was begun or the client is gone. */
 export function send(request: NodeRequest, response: NodeResponse, answer: PlainResponse): void {
-  if (response.headersSent || response.destroyed) return;
+  if (response.headersSent || isGone(response)) return;
   const body = Buffer.from(answer.body ?? "");
   const headers: Record<string, string | number> = { "cache-control": "no-store", ...answer.headers };
   headers["x-content-type-options"] = "nosniff";
@@ -69,6 +69,10 @@ export function send(request: NodeRequest, response: NodeResponse, answer: Plain
   if (request.method === "HEAD" || status === 304) response.end();
   else response.end(body);
 }
+
+/** Whether nobody is left to read the answer. */
+export const isGone = (response: NodeResponse): boolean =>
+  "stream" in response ? response.stream.destroyed : response.destroyed;
 
 /** The two kinds of response declare `writeHead` apart from each other. */
 function writeHead(response: NodeResponse, status: number, headers: Record<string, string | number>): void {

@@ -1,0 +1,46 @@
+import { cors } from "@connectrpc/connect";
+import { type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
+
+export interface CorsOptions {
+  /**
+   * Whether some project lists this origin. A preflight carries no credential, so its project is not known; that the caller's
+   * own project lists the origin is checked when the call comes.
+   */
+  isKnownOrigin(origin: string): boolean | Promise<boolean>;
+}
+
+/** How long a browser may keep the answer to a preflight, in seconds: the most that Chromium keeps. */
+const MAX_AGE_S = 7_200;
+const METHODS = cors.allowedMethods.join(", ");
+const REQUEST_HEADERS = [...cors.allowedHeaders, "authorization", "x-muster-token", "x-request-id", "traceparent"].join(
+  ", ",
+);
+const EXPOSED_HEADERS = [...cors.exposedHeaders, "x-request-id", "retry-after"].join(", ");
+
+/**
+ * Lets the pages of known origins read the answer, and answers preflights (Fetch Standard §3.2). Gives true if the request is
+ * answered. An origin is named exactly, never `*`, because cookies may come along.
+ */
+export async function applyCors(options: CorsOptions, request: NodeRequest, response: NodeResponse): Promise<boolean> {
+  const { origin } = request.headers;
+  const preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
+  response.setHeader(
+    "vary",
+    preflight ? "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" : "Origin",
+  );
+  if (!origin) return false;
+  const known = ORIGIN.test(origin) && (await options.isKnownOrigin(origin));
+  if (known) {
+    response.setHeader("access-control-allow-origin", origin);
+    response.setHeader("access-control-allow-credentials", "true");
+    if (!preflight) response.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
+  }
+  if (!preflight) return false;
+  const allowed = { "access-control-allow-methods": METHODS, "access-control-allow-headers": REQUEST_HEADERS };
+  const headers = known ? { ...allowed, "access-control-max-age": String(MAX_AGE_S) } : {};
+  send(request, response, { status: 204, headers });
+  return true;
+}
+
+/** A serialised origin (RFC 6454 §6.2); `null`, which any sandboxed page sends, is none. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]{1,255}$/i;

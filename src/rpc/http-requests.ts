@@ -1,0 +1,77 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import type { RpcHandler } from "./adapter.ts";
+import { applyCors, type CorsOptions } from "./cors.ts";
+import type { HttpLimits } from "./http-limits.ts";
+import { jittered } from "./http-sessions.ts";
+import { answerPlain, type HttpRoute, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
+
+/** Where requests of both protocols arrive. */
+export interface RequestListener {
+  onRequest(request: NodeRequest, response: NodeResponse): void;
+  /** From now on each answer over HTTP/1.1 closes its connection; `closeIdle` is called when one may have become idle. */
+  drain(closeIdle: () => void): void;
+}
+
+interface Options {
+  readonly rpc: RpcHandler;
+  readonly routes: readonly HttpRoute[];
+  readonly cors: CorsOptions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Refuses what is no sound request with 400, applies CORS, and hands over to the RPCs or the plain routes. Never throws. */
+export function createRequestListener(options: Options, limits: HttpLimits): RequestListener {
+  const { rpc, routes, cors, clock, logger } = options;
+  /** When each HTTP/1.1 connection is too old, on the monotonic clock. */
+  const oldAt = new WeakMap<Socket, number>();
+  let closeIdle: (() => void) | undefined;
+
+  function limitConnection(request: NodeRequest, response: NodeResponse): void {
+    if ("stream" in response) return;
+    const { socket } = request;
+    const limit = oldAt.get(socket) ?? clock.monotonic() + jittered(limits.maxAgeMs);
+    oldAt.set(socket, limit);
+    if (closeIdle || clock.monotonic() >= limit) response.setHeader("connection", "close");
+    // The connection counts as idle only after the response has ended.
+    response.once("close", () => closeIdle && setImmediate(closeIdle));
+  }
+
+  async function answer(request: NodeRequest, response: NodeResponse): Promise<void> {
+    response.setHeader("x-content-type-options", "nosniff");
+    const path = pathOf(request);
+    if (path === undefined) return send(request, response, { status: 400 });
+    if (await applyCors(cors, request, response)) return;
+    if (!rpc.serves(path)) return answerPlain(routes, request, response, path);
+    if (request.method === "GET") response.setHeader("cache-control", "no-store");
+    await rpc.handle(path, request, response);
+  }
+
+  return {
+    onRequest(request, response) {
+      response.on("error", () => {});
+      limitConnection(request, response);
+      answer(request, response).catch((error: unknown) => {
+        logger.error({ err: error }, "a request could not be answered");
+        send(request, response, { status: 500 });
+      });
+    },
+    drain(onIdle) {
+      closeIdle = onIdle;
+      onIdle();
+    },
+  };
+}
+
+/** The path without the query; undefined if the target or the authority is none that a URL can be made of. */
+function pathOf(request: NodeRequest): string | undefined {
+  const authority = "authority" in request ? request.authority : request.headers.host;
+  if (!authority || !/^[^\s/?#@\\]+$/.test(authority) || !URL.canParse(`http://${authority}/`)) return undefined;
+  const target = request.url ?? "";
+  // The absolute form is for proxies, but must be taken (RFC 9112 §3.2.2).
+  const local = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?#]*/i, "");
+  if (!local.startsWith("/") || !URL.canParse(target, "http://localhost")) return undefined;
+  return local.split("?", 1)[0];
+}

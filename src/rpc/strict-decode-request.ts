@@ -1,0 +1,182 @@
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { createContextKey, type Interceptor } from "@connectrpc/connect";
+import {
+  createAsyncIterable,
+  encodeEnvelope,
+  transformSplitEnvelope,
+  type UniversalServerRequest,
+} from "@connectrpc/connect/protocol";
+import type { Clock } from "../clock.ts";
+import { invalid, MusterError } from "../errors.ts";
+import { MALFORMED } from "./malformed.ts";
+import type { NodeRequest } from "./plain-http.ts";
+import { type Codec, createStrictDecode, type StrictDecode } from "./strict-decode.ts";
+import { readBody, unpack } from "./strict-decode-body.ts";
+import { formatOf, limitTimeout, onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
+
+export interface DecodeLimits {
+  /** The longest message, in bytes, before and after decompression. */
+  readonly readMaxBytes: number;
+  /** The RPCs that take longer messages, and how long, in bytes. */
+  readonly longerMessages: ReadonlyMap<DescMethod, number>;
+  /** How long a body may take to arrive, in milliseconds. */
+  readonly bodyTimeoutMs: number;
+  /** The longest deadline, in milliseconds, below 10⁸. */
+  readonly maxTimeoutMs: number;
+}
+
+/** The message that was decoded in front of the protocol handler. */
+const DECODED = createContextKey<Message | undefined>(undefined, { description: "decoded message" });
+
+/** Puts the decoded message in place of the empty one that the protocol handler was given. */
+export const takeDecoded: Interceptor = (next) => (request) => {
+  const message = request.contextValues.get(DECODED);
+  if (!message) return next(request);
+  return next(
+    (request.stream
+      ? { ...request, message: createAsyncIterable([message]) }
+      : { ...request, message }) as typeof request,
+  );
+};
+
+/**
+ * Decodes the message of a request strictly, and gives the request that the protocol handler gets: its message is an empty
+ * one, and the context values hold what was decoded, or why it could not be. What the protocol itself refuses before it
+ * looks at the message (method, content type, compression) is handed on as it came, unread.
+ */
+export type DecodeRequest = (
+  method: DescMethod,
+  node: NodeRequest,
+  request: UniversalServerRequest,
+) => Promise<UniversalServerRequest>;
+
+interface EncodedMessage {
+  readonly codec: Codec;
+  readonly bytes: () => Promise<Uint8Array>;
+}
+
+export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeRequest {
+  const decode = createStrictDecode();
+
+  async function settle(
+    method: DescMethod,
+    request: UniversalServerRequest,
+    format: RequestFormat | undefined,
+    message: EncodedMessage,
+  ) {
+    try {
+      limitTimeout(request.header, format?.timeoutHeader ?? "connect-timeout-ms", limits.maxTimeoutMs);
+      request.contextValues?.set(DECODED, decode(method.input, message.codec, await message.bytes()));
+    } catch (error) {
+      if (!(error instanceof MusterError)) throw error;
+      request.contextValues?.set(MALFORMED, error);
+    }
+  }
+
+  return async (method, node, request) => {
+    const maxBytes = limits.longerMessages.get(method) ?? limits.readMaxBytes;
+    if (request.method === "GET") {
+      const message = messageOfQuery(new URL(request.url), maxBytes);
+      if (!message || method.methodKind !== "unary") return request;
+      await settle(method, request, undefined, message);
+      return { ...request, url: emptyQuery(request.url, message.codec) };
+    }
+    const format = request.method === "POST" ? formatOf(method, request.header.get("content-type") ?? "") : undefined;
+    const encoding = format && (request.header.get(format.encodingHeader) ?? "identity");
+    if (!format || (encoding !== "identity" && encoding !== "gzip")) return request;
+    if (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming") {
+      const checked = checkMessages(
+        request.body as AsyncIterable<Uint8Array>,
+        method,
+        format,
+        encoding,
+        maxBytes,
+        decode,
+      );
+      return { ...request, body: checked };
+    }
+    const bytes = () => messageOfBody(node, format, encoding, maxBytes, limits.bodyTimeoutMs, clock);
+    await settle(method, request, format, { codec: format.codec, bytes });
+    return { ...request, body: emptyBody(request.header, format) };
+  };
+}
+
+async function messageOfBody(
+  node: NodeRequest,
+  format: RequestFormat,
+  encoding: string,
+  maxBytes: number,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<Uint8Array> {
+  const body = await readBody(node, format.enveloped ? maxBytes + 5 : maxBytes, timeoutMs, clock);
+  const { compressed, data } = format.enveloped ? onlyEnvelope(body) : { compressed: encoding === "gzip", data: body };
+  if (!compressed) return data;
+  if (encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");
+  return unpack(data, maxBytes);
+}
+
+/** The message of a Connect GET; undefined where the protocol handler refuses the request by itself. */
+function messageOfQuery(url: URL, maxBytes: number): EncodedMessage | undefined {
+  const encoding = url.searchParams.get("encoding");
+  const compression = url.searchParams.get("compression") ?? "identity";
+  if ((encoding !== "proto" && encoding !== "json") || (compression !== "identity" && compression !== "gzip"))
+    return undefined;
+  const bytes = async () => {
+    const text = url.searchParams.get("message") ?? "";
+    if (url.searchParams.get("base64") !== "1" && !isDecodable(url.search))
+      throw invalid("", "the query is not valid UTF-8");
+    const message = url.searchParams.get("base64") === "1" ? fromBase64(text) : Buffer.from(text);
+    return compression === "gzip" ? unpack(message, maxBytes) : message;
+  };
+  return { codec: encoding === "json" ? "json" : "binary", bytes };
+}
+
+function isDecodable(query: string): boolean {
+  try {
+    return decodeURIComponent(query) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Either alphabet, with or without padding. A `+` stands for a space in a query. */
+function fromBase64(text: string): Uint8Array {
+  const plain = text.replaceAll(" ", "+");
+  const digits = plain.replace(/=+$/, "");
+  if (!/^[A-Za-z0-9+/_-]*$/.test(digits) || digits.length % 4 === 1) throw invalid("", "the message is not base64");
+  return Buffer.from(digits, "base64");
+}
+
+function emptyQuery(address: string, codec: Codec): string {
+  const url = new URL(address);
+  url.search = codec === "json" ? "encoding=json&message=%7B%7D" : "encoding=proto&message=";
+  return url.toString();
+}
+
+function emptyBody(header: Headers, { codec, enveloped, encodingHeader }: RequestFormat): AsyncIterable<Uint8Array> {
+  const message = Buffer.from(codec === "json" ? "{}" : "");
+  const body = enveloped ? encodeEnvelope(0, message) : message;
+  // The answer to an enveloped request is compressed as the request is; the body's own header would be obeyed.
+  if (!enveloped) header.delete(encodingHeader);
+  header.set("content-length", String(body.length));
+  return createAsyncIterable([body]);
+}
+
+/** Checks each message of a stream of them as it passes. What is wrong with one comes out of the handler's iteration. */
+async function* checkMessages(
+  body: AsyncIterable<Uint8Array>,
+  method: DescMethod,
+  { codec }: RequestFormat,
+  encoding: string,
+  maxBytes: number,
+  decode: StrictDecode,
+): AsyncIterable<Uint8Array> {
+  for await (const { flags, data } of transformSplitEnvelope(maxBytes)(body)) {
+    const whole = onlyEnvelope(encodeEnvelope(flags, data));
+    if (whole.compressed && encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");
+    const bytes = whole.compressed ? await unpack(whole.data, maxBytes) : whole.data;
+    decode(method.input, codec, bytes);
+    yield encodeEnvelope(0, bytes);
+  }
+}
