@@ -2,7 +2,17 @@ import type { EntitySchema } from "@mikro-orm/core";
 import { EventEntity } from "./events/event.entity.ts";
 import { AccessKeyEntity } from "./projects/access-key.entity.ts";
 import { ProjectEntity } from "./projects/project.entity.ts";
+import { SigningKeyEntity } from "./tokens/signing-key.entity.ts";
+import { TokenEntity } from "./tokens/token.entity.ts";
 import { DeletedUserEntity, UserEntity } from "./users/user.entity.ts";
 
 /** Every entity of every feature: what MikroORM is opened with. */
-export const ENTITIES: EntitySchema[] = [ProjectEntity, AccessKeyEntity, UserEntity, DeletedUserEntity, EventEntity];
+export const ENTITIES: EntitySchema[] = [
+  ProjectEntity,
+  AccessKeyEntity,
+  UserEntity,
+  DeletedUserEntity,
+  EventEntity,
+  SigningKeyEntity,
+  TokenEntity,
+];

@@ -1,0 +1,37 @@
+import { MusterError, type Reason } from "../errors.ts";
+import { getUser, type ProjectScope, type UserRow } from "../users/users.ts";
+import { type VerifiedToken, type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
+
+/** Why a token is not valid. */
+export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID";
+
+export type TokenInspection =
+  | { readonly active: true; readonly token: VerifiedToken; readonly user: UserRow }
+  | { readonly active: false; readonly reason: TokenRefusal };
+
+/** Says whether a token is a valid one of the scope's project. That it is not is an answer. STORAGE_UNAVAILABLE. */
+export async function inspectToken(
+  ports: VerifyTokenPorts,
+  scope: ProjectScope,
+  token: string,
+): Promise<TokenInspection> {
+  try {
+    const use = { projectId: scope.projectId, asCredential: false };
+    const verified = await verifyToken(ports, token, use, scope.signal);
+    const user = await getUser(ports.db, scope, { by: "id", value: verified.userId });
+    return { active: true, token: verified, user };
+  } catch (error) {
+    const reason = error instanceof MusterError ? REFUSALS[error.reason] : undefined;
+    if (reason) return { active: false, reason };
+    throw error;
+  }
+}
+
+/** A user that was deleted between one look and the next has taken its tokens along. */
+const REFUSALS: { readonly [R in Reason]?: TokenRefusal } = {
+  TOKEN_EXPIRED: "TOKEN_EXPIRED",
+  TOKEN_REVOKED: "TOKEN_REVOKED",
+  TOKEN_INVALID: "TOKEN_INVALID",
+  USER_NOT_FOUND: "TOKEN_REVOKED",
+  USER_DELETED: "TOKEN_REVOKED",
+};

@@ -1,0 +1,140 @@
+import { CompactSign } from "jose";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { query, type Statement } from "../db/statement.ts";
+import { invalid, MusterError } from "../errors.ts";
+import type { NewId } from "../ids.ts";
+import type { ProjectDirectory, ProjectSettings } from "../projects/projects.ts";
+import { type ProjectScope, requireUser, type UserIdentity, type UserKey } from "../users/users.ts";
+import { checkCustomClaims } from "./custom-claims.ts";
+import type { Issuers } from "./issuer.ts";
+import type { ProjectKey, SigningKeys } from "./signing-keys.ts";
+import type { JsonObject } from "./strict-json.ts";
+import { MAX_TOKEN_LENGTH } from "./strict-jwt.ts";
+import { ACCESS_TOKEN_TYPE } from "./verify-token.ts";
+
+export interface IssueTokenPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly projects: ProjectDirectory;
+  readonly keys: SigningKeys;
+  readonly issuers: Issuers;
+}
+
+export interface IssueTokenInput {
+  /** The user the token stands for. */
+  readonly key: UserKey;
+  /** How long it lives, in milliseconds, rounded up to whole seconds; 1 s to the project's maximum. Default: the project's. */
+  readonly ttlMs?: number | undefined;
+  /** Claims of the caller's own. */
+  readonly claims?: JsonObject | undefined;
+  /** Whom it is for; empty: the project. */
+  readonly audience: readonly string[];
+  /** Keeps no row of it. */
+  readonly stateless: boolean;
+}
+
+/** What is known of a token; times in milliseconds since the epoch, whole seconds. */
+export interface IssuedToken {
+  /** The claim `jti`. */
+  readonly tokenId: string;
+  readonly userId: string;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+const SECOND_MS = 1_000;
+
+/** Finds the user and keeps the token's row in one round trip. */
+const storeToken = (by: "id" | "external_id"): Statement => ({
+  name: `store_token_by_${by}`,
+  text: `with holder as (select project_id, id, external_id from users where project_id = $1 and ${by} = $2),
+    stored as (insert into tokens (project_id, id, user_id, issue_time, expire_time) select project_id, $3, id, $4, $5 from holder)
+    select id, external_id as "externalId" from holder`,
+});
+
+const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
+
+/**
+ * Mints a JWT for a user. It starts at the full second, so it ends up to one second before its life from now is over.
+ * USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID for a life over the project's maximum or claims that are not free to set.
+ */
+export async function issueToken(
+  ports: IssueTokenPorts,
+  scope: ProjectScope,
+  input: IssueTokenInput,
+): Promise<{ signedToken: string; token: IssuedToken }> {
+  const claims = checkCustomClaims(input.claims ?? {});
+  const { settings } = await ports.projects.get(scope.projectId);
+  const lifetimeMs = lifetimeOf(settings, input.ttlMs);
+  const key = await activeKey(ports.keys, scope.projectId);
+  const issuedAt = Math.floor(ports.clock.now() / SECOND_MS) * SECOND_MS;
+  const tokenId = ports.newId();
+  const expiresAt = issuedAt + lifetimeMs;
+  const user = await holderOf(ports.db, scope, input, { tokenId, issuedAt, expiresAt });
+  const payload = {
+    ...claims,
+    iss: ports.issuers.of(scope.projectId),
+    sub: user.id,
+    aud: audienceOf(input.audience, scope.projectId),
+    iat: issuedAt / SECOND_MS,
+    exp: expiresAt / SECOND_MS,
+    jti: tokenId,
+    ext: user.externalId,
+  };
+  return { signedToken: await sign(key, payload), token: { tokenId, userId: user.id, issuedAt, expiresAt } };
+}
+
+function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = tokenTtlMs): number {
+  const wholeMs = Math.ceil(ttlMs / SECOND_MS) * SECOND_MS;
+  if (!(wholeMs >= SECOND_MS)) throw invalid("ttl", "must be at least 1 s");
+  if (wholeMs > tokenTtlMaxMs)
+    throw invalid("ttl", `must be at most the project's token_ttl_max, ${tokenTtlMaxMs / SECOND_MS} s`);
+  return wholeMs;
+}
+
+async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectKey> {
+  const known = await keys.list(projectId);
+  if (known.length === 0) throw new MusterError("PROJECT_NOT_FOUND");
+  const active = known.find((key) => key.state === "ACTIVE");
+  if (!active) throw new Error(`project ${projectId} has no active signing key`);
+  return active;
+}
+
+/** The user, and unless the token is stateless its row kept. Only one who is named otherwise costs a look-up of its own. */
+async function holderOf(
+  db: Database,
+  scope: ProjectScope,
+  { key, stateless }: IssueTokenInput,
+  token: { tokenId: string; issuedAt: number; expiresAt: number },
+): Promise<UserIdentity> {
+  if (stateless) return requireUser(db, scope, key);
+  const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
+  const times = [new Date(token.issuedAt), new Date(token.expiresAt)];
+  const statement = by === "id" ? STORE_TOKEN.id : STORE_TOKEN.externalId;
+  const [user] = await query<UserIdentity & Record<string, string>>(
+    db.pool,
+    statement,
+    [scope.projectId, value, token.tokenId, ...times],
+    scope.signal,
+  );
+  // Says whether there never was such a user or it was deleted.
+  return user ?? requireUser(db, scope, key);
+}
+
+const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<UserKey> => ({
+  by: "id",
+  value: (await requireUser(db, scope, key)).id,
+});
+
+const audienceOf = (audience: readonly string[], projectId: string): string | readonly string[] =>
+  audience.length > 1 ? audience : (audience[0] ?? projectId);
+
+async function sign(key: ProjectKey, payload: JsonObject): Promise<string> {
+  const signedToken = await new CompactSign(Buffer.from(JSON.stringify(payload)))
+    .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id })
+    .sign(await key.signingKey());
+  if (signedToken.length > MAX_TOKEN_LENGTH) throw invalid("claims", "make the token longer than 16 KiB");
+  return signedToken;
+}

@@ -1,0 +1,17 @@
+import type { SigningAlgorithm } from "../projects/projects.ts";
+import { ALGORITHMS } from "./signing-algorithm.ts";
+
+/** The public half of a signing key as it is published (RFC 7517 §4). */
+export type PublishedJwk = Readonly<Record<string, string>>;
+
+/** The public half with its name and its one use. */
+export const publishedJwk = (key: {
+  id: string;
+  algorithm: SigningAlgorithm;
+  publicJwk: Record<string, string>;
+}): PublishedJwk => ({
+  ...key.publicJwk,
+  kid: key.id,
+  alg: ALGORITHMS[key.algorithm].alg,
+  use: "sig",
+});

@@ -1,0 +1,33 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { SigningAlgorithm } from "../gen/muster/v1/project_pb.ts";
+import {
+  type SigningKey as SigningKeyMessage,
+  SigningKeySchema,
+  SigningKeyState,
+  type Token as TokenMessage,
+  TokenSchema,
+} from "../gen/muster/v1/token_pb.ts";
+import type { IssuedToken } from "./issue-token.ts";
+import type { SigningKeyRecord } from "./list-signing-keys.ts";
+import { publishedJwk } from "./published-jwk.ts";
+
+/** A token that was not revoked. `nowMs` is milliseconds since the epoch. */
+export const tokenMessage = ({ tokenId, userId, issuedAt, expiresAt }: IssuedToken, nowMs: number): TokenMessage =>
+  create(TokenSchema, {
+    id: tokenId,
+    userId,
+    issueTime: timestampFromMs(issuedAt),
+    expireTime: timestampFromMs(expiresAt),
+    ttl: durationFromMs(Math.max(0, expiresAt - nowMs)),
+  });
+
+/** A signing key, without its private half. */
+export const signingKeyMessage = (key: SigningKeyRecord): SigningKeyMessage =>
+  create(SigningKeySchema, {
+    id: key.id,
+    algorithm: SigningAlgorithm[key.algorithm],
+    state: SigningKeyState[key.state],
+    createTime: timestampFromDate(key.createTime),
+    publicJwk: JSON.stringify(publishedJwk(key)),
+  });

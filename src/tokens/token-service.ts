@@ -1,0 +1,58 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
+import type { IssueTokenRequest, TokenService } from "../gen/muster/v1/token_service_pb.ts";
+import type { User } from "../gen/muster/v1/user_pb.ts";
+import { projectCallerOf } from "../rpc/caller.ts";
+import { userKeyOf } from "../users/user-ref.ts";
+import type { ProjectScope, UserRow } from "../users/users.ts";
+import { inspectToken } from "./inspect-token.ts";
+import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
+import { listSigningKeys } from "./list-signing-keys.ts";
+import { signingKeyMessage, tokenMessage } from "./token-message.ts";
+import type { VerifyTokenPorts } from "./verify-token.ts";
+
+export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts {
+  /** Where calls may carry a user's token. */
+  readonly acceptedIn: { readonly headers: readonly string[]; readonly cookies: readonly string[] };
+  /** The user as it goes on the wire. */
+  userMessage(user: UserRow): User;
+}
+
+/** TokenService over its use cases. */
+export function tokenService(ports: TokenServicePorts): ServiceImpl<typeof TokenService> {
+  const { db, clock, acceptedIn } = ports;
+  return {
+    async issueToken(request, context) {
+      const { signedToken, token } = await issueToken(ports, scopeOf(context), inputOf(request));
+      return {
+        signedToken,
+        token: tokenMessage(token, clock.now()),
+        supportedHeaders: [...acceptedIn.headers],
+        supportedCookies: [...acceptedIn.cookies],
+      };
+    },
+    async verifyToken({ token }, context) {
+      const found = await inspectToken(ports, scopeOf(context), token);
+      if (!found.active) return { active: false, reason: ErrorReason[found.reason] };
+      return { active: true, token: tokenMessage(found.token, clock.now()), user: ports.userMessage(found.user) };
+    },
+    async listSigningKeys(_request, context) {
+      const keys = await listSigningKeys(db, scopeOf(context));
+      return { keys: keys.map(signingKeyMessage) };
+    },
+  };
+}
+
+const scopeOf = (context: HandlerContext): ProjectScope => ({
+  projectId: projectCallerOf(context).projectId,
+  signal: context.signal,
+});
+
+const inputOf = ({ ref, ttl, claims, audience, stateless }: IssueTokenRequest): IssueTokenInput => ({
+  key: userKeyOf(ref),
+  ttlMs: ttl && durationMs(ttl),
+  claims,
+  audience,
+  stateless,
+});

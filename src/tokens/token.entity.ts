@@ -1,0 +1,19 @@
+import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+
+/** What is kept of a JWT that is not stateless. Goes with its user; never holds the signed token or a digest of it. */
+export const TokenEntity = defineEntity({
+  name: "Token",
+  tableName: "tokens",
+  properties: {
+    projectId: p.uuid().primary(),
+    /** The `jti`. */
+    id: p.uuid().primary(),
+    userId: p.uuid(),
+    issueTime: p.datetime(),
+    expireTime: p.datetime(),
+    revokeTime: p.datetime().nullable(),
+  },
+  indexes: [{ name: "tokens_user", properties: ["projectId", "userId"] }],
+});
+
+export type Token = InferEntity<typeof TokenEntity>;

@@ -1,0 +1,130 @@
+import { compactVerify, errors } from "jose";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { query, type Statement } from "../db/statement.ts";
+import { MusterError } from "../errors.ts";
+import { UUID } from "../ids.ts";
+import type { ProjectDirectory } from "../projects/projects.ts";
+import type { Issuers } from "./issuer.ts";
+import { checkClaims } from "./jwt-claims.ts";
+import type { SignatureCache, VerifiedSignature } from "./signature-cache.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+import type { JsonObject } from "./strict-json.ts";
+import { type JwtForm, type ParsedJwt, parseJwt, refused } from "./strict-jwt.ts";
+
+/** What a token that is valid now says. */
+export interface VerifiedToken {
+  readonly projectId: string;
+  readonly userId: string;
+  /** The claim `jti`. */
+  readonly tokenId: string;
+  /** The user's external id, the claim `ext`. */
+  readonly externalId: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+  readonly audience: readonly string[];
+  /** All claims, registered ones included. */
+  readonly claims: JsonObject;
+}
+
+/** Whom a token may be for. */
+export interface TokenUse {
+  /** Tokens of other projects are TOKEN_INVALID; without it any project of this instance will do. */
+  readonly projectId?: string;
+  /** Whether it is presented to Muster itself: then the project has to be among its audience. */
+  readonly asCredential: boolean;
+}
+
+export interface VerifyTokenPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly projects: ProjectDirectory;
+  readonly keys: SigningKeys;
+  readonly issuers: Issuers;
+  readonly signatures: SignatureCache;
+}
+
+/** Access tokens (RFC 9068 §2.1) and nothing else that a key of the project may have signed. */
+export const ACCESS_TOKEN_TYPE = "at+jwt";
+const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
+
+/** A token without a row is stateless; one whose user is gone has lost its row as well. */
+const STANDING: Statement = {
+  name: "token_standing",
+  text: `select t.revoke_time is not null as revoked
+    from users u left join tokens t on t.project_id = u.project_id and t.id = $3
+    where u.project_id = $1 and u.id = $2`,
+};
+
+/**
+ * Checks a JWT: form, key, signature, claims, and last whether its user is still there and it was not revoked.
+ * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED; STORAGE_UNAVAILABLE.
+ */
+export async function verifyToken(
+  ports: VerifyTokenPorts,
+  token: string,
+  use: TokenUse,
+  signal?: AbortSignal,
+): Promise<VerifiedToken> {
+  const known = ports.signatures.get(token);
+  const jwt = known?.jwt ?? parseJwt(token, FORM);
+  const projectId = ports.issuers.projectOf(jwt.claims.iss);
+  if (!projectId || (use.projectId !== undefined && use.projectId !== projectId)) throw refused("iss is not ours");
+  await verifySignature(ports, projectId, token, jwt, known);
+  const verified = await checkedToken(ports, projectId, jwt, use.asCredential);
+  await checkStanding(ports.db, verified, signal);
+  return verified;
+}
+
+async function verifySignature(
+  { keys, signatures }: VerifyTokenPorts,
+  projectId: string,
+  token: string,
+  jwt: ParsedJwt,
+  known: VerifiedSignature | undefined,
+): Promise<void> {
+  if (!jwt.keyId || !UUID.test(jwt.keyId)) throw refused("header: kid is missing");
+  const key = await keys.find(projectId, jwt.keyId);
+  if (!key) throw refused("no such key");
+  if (key.alg !== jwt.algorithm) throw refused("alg is not the key's");
+  if (known?.key === key.verifyingKey) return;
+  try {
+    await compactVerify(token, key.verifyingKey, { algorithms: [key.alg] });
+  } catch (error) {
+    if (error instanceof errors.JOSEError) throw refused(`signature: ${error.code}`);
+    throw error;
+  }
+  signatures.put(token, { jwt, key: key.verifyingKey });
+}
+
+async function checkedToken(
+  { clock, projects, issuers }: VerifyTokenPorts,
+  projectId: string,
+  { claims }: ParsedJwt,
+  asCredential: boolean,
+): Promise<VerifiedToken> {
+  const { settings } = await projects.get(projectId).catch(refuseUnknownProject);
+  const { subject, audience, issuedAt, expiresAt } = checkClaims(claims, {
+    issuer: issuers.of(projectId),
+    ...(asCredential && { audience: projectId }),
+    maxLifetimeMs: settings.tokenTtlMaxMs,
+    nowMs: clock.now(),
+  });
+  const { jti, ext } = claims;
+  if (typeof jti !== "string" || !UUID.test(jti) || !UUID.test(subject)) throw refused("jti or sub is not an id");
+  if (typeof ext !== "string" || issuedAt === undefined) throw refused("ext or iat is missing");
+  return { projectId, userId: subject, tokenId: jti, externalId: ext, issuedAt, expiresAt, audience, claims };
+}
+
+function refuseUnknownProject(error: unknown): never {
+  if (error instanceof MusterError && error.reason === "PROJECT_NOT_FOUND") throw refused("no such project");
+  throw error;
+}
+
+async function checkStanding(db: Database, token: VerifiedToken, signal: AbortSignal | undefined): Promise<void> {
+  const values = [token.projectId, token.userId, token.tokenId];
+  const [standing] = await query<{ revoked: boolean }>(db.pool, STANDING, values, signal);
+  if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
+}
