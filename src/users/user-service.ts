@@ -1,9 +1,9 @@
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { MusterError } from "../errors.ts";
+import { MusterError, type Violation } from "../errors.ts";
 import type { Status } from "../gen/google/rpc/status_pb.ts";
 import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
 import { projectCallerOf } from "../rpc/caller.ts";
-import type { Check } from "../rpc/validate.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
 import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
 import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
@@ -15,8 +15,8 @@ import { userKeyOf } from "./user-ref.ts";
 
 export interface UserServicePorts extends UserPorts {
   readonly announceDeletion: AnnounceDeletion;
-  /** The declared rules, for the items of a batch, each of which fails alone. */
-  readonly check: Check;
+  /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
+  check(schema: DescMessage, message: Message): readonly Violation[];
   /** A failure in the form it has inside an answer. */
   statusOf(error: unknown, signal: AbortSignal): Status;
 }
@@ -31,7 +31,7 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     },
     async batchUpsertUsers({ users }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
-      const items = users.map((item) => itemOf(ports.check, item));
+      const items = users.map((item) => itemOf(ports, item));
       const valid = items.filter((item): item is UserInput => !(item instanceof MusterError));
       const written = (await batchUpsertUsers(ports, scope, valid)).values();
       const results = items.map((item) => (item instanceof MusterError ? item : written.next().value));
@@ -70,7 +70,7 @@ const inputOf = ({ externalId, user, updateMask }: UpsertUserRequest): UserInput
 });
 
 /** An item of a batch, or what is wrong with it. */
-function itemOf(check: Check, item: UpsertUserRequest): UserInput | MusterError {
+function itemOf({ check }: UserServicePorts, item: UpsertUserRequest): UserInput | MusterError {
   try {
     const violations = check(UpsertUserRequestSchema, item);
     if (violations.length > 0) return new MusterError("REQUEST_INVALID", { violations });
