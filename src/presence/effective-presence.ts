@@ -64,5 +64,8 @@ export function presenceIn(record: PresenceRecord | undefined, span: Span, defau
 }
 
 /** The presence in force at `time`: a pure function, so nothing needs to be written when a link expires. */
-export const presenceAt = (record: PresenceRecord | undefined, time: Micros, defaultStatus: string): EffectivePresence =>
-  presenceIn(record, spanAt(record, time), defaultStatus);
+export const presenceAt = (
+  record: PresenceRecord | undefined,
+  time: Micros,
+  defaultStatus: string,
+): EffectivePresence => presenceIn(record, spanAt(record, time), defaultStatus);

@@ -42,7 +42,7 @@ export interface Written {
 export interface Reading {
   /** The engine's clock when it was read. */
   readonly now: Micros;
-  /** The engine's generation when it was read. */
+  /** The engine's generation when the read began. */
   readonly generation: number;
   /** One for each subject, in their order; undefined: no such user. */
   readonly users: readonly (KnownUser | undefined)[];

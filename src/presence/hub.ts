@@ -1,0 +1,208 @@
+import { randomInt } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import type { Micros } from "./chain.ts";
+import { DeadlineHeap } from "./deadline-heap.ts";
+import { type PresenceRecord, spanAt } from "./effective-presence.ts";
+import { type KnownUser, keyOf, type PresenceEngine, type Reading, type Subject } from "./engine.ts";
+import { EngineTime } from "./engine-time.ts";
+import { ReadQueue } from "./read-queue.ts";
+import { type UserWatcher, WatchedUser } from "./watched-user.ts";
+
+/** A watched user is read again after this long at the latest and, so that not all are at once, at the earliest. */
+const RECONCILE_MS = { least: 30_000, most: 60_000 };
+/** Users that nobody watches any more are kept a while: a reader that comes back finds them. */
+const LINGER_MS = 30_000;
+/** Ends of links that fall into one tick are read together; what is less pressing waits for a longer one. */
+const TICK_MS = 10;
+const SLOW_TICK_MS = 1_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * What this process knows of the users that its readers watch. It trusts notifications only to be told sooner; that it is
+ * right in the end, whatever is lost, doubled, late or out of order, rests on these rules:
+ * the engine's clock alone counts; an older revision never replaces a newer one; a user is subscribed to before it is read;
+ * every user is read again within a minute; no link ends before a read says so; and a read that began after the user was
+ * last brought up to date is right even with an older revision, since then the engine lost the newer one.
+ */
+export class Hub implements Disposable {
+  readonly #engine: PresenceEngine;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #time: EngineTime;
+  readonly #users = new Map<string, WatchedUser>();
+  readonly #slots: (WatchedUser | undefined)[] = [];
+  readonly #heap = new DeadlineHeap();
+  readonly #reads: ReadQueue<WatchedUser>;
+  #timer: Disposable | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  /** Counts events: orders reads and updates without asking any clock. */
+  #events = 0;
+  #generation = 0;
+  #gap = false;
+  #staleSince: number | undefined;
+
+  constructor(engine: PresenceEngine, clock: Clock, logger: Logger) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#time = new EngineTime(clock);
+    this.#reads = new ReadQueue(clock, (batch) => this.#read(batch));
+    engine.observe({
+      onChange: (subject, record) => this.#hear(subject, record),
+      onGap: () => this.#lose(),
+      onGeneration: (generation) => this.#renew(generation),
+    });
+  }
+
+  /** How many users are watched or were a moment ago. */
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** The engine's clock, to a round trip; undefined before the first read. */
+  get now(): Micros | undefined {
+    return this.#time.known ? this.#time.now() : undefined;
+  }
+
+  /** For how long the engine has been out of reach, in milliseconds; 0: it is not. */
+  get staleFor(): number {
+    return this.#staleSince === undefined ? 0 : Math.max(this.#clock.monotonic() - this.#staleSince, 1);
+  }
+
+  /** Has `watcher` told of a user from now on, and at once if it is known. */
+  join(subject: Subject, watcher: UserWatcher): WatchedUser {
+    const user = this.#users.get(keyOf(subject)) ?? this.#add(subject);
+    user.watchers.add(watcher);
+    user.dropAt = Number.POSITIVE_INFINITY;
+    if (user.state !== "loading") watcher.onChange(user);
+    return user;
+  }
+
+  leave(user: WatchedUser, watcher: UserWatcher): void {
+    if (!user.watchers.delete(watcher) || user.watchers.size > 0) return;
+    user.dropAt = this.#clock.monotonic() + LINGER_MS;
+    this.#arm(user);
+  }
+
+  [Symbol.dispose](): void {
+    this.#reads.close();
+    this.#timer?.[Symbol.dispose]();
+    this.#timerAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #add(subject: Subject): WatchedUser {
+    const user = new WatchedUser(subject, this.#heap.acquire());
+    this.#users.set(user.key, user);
+    this.#slots[user.slot] = user;
+    this.#reads.add(user, true);
+    return user;
+  }
+
+  #drop(user: WatchedUser): void {
+    this.#users.delete(user.key);
+    this.#reads.delete(user);
+    this.#heap.release(user.slot);
+    this.#slots[user.slot] = undefined;
+    this.#engine.unsubscribe([user.subject]);
+  }
+
+  #hear(subject: Subject, record: PresenceRecord | undefined): void {
+    const user = this.#users.get(keyOf(subject));
+    if (!user) return;
+    const gone = user.state === "missing" || user.state === "deleted";
+    // Not enough to go by, or so late that its first link is over: only a read tells.
+    if (!record || gone || this.#time.now() >= spanAt(record, record.setAt).end) return this.#reads.add(user, true);
+    if (record.revision <= (user.record?.revision ?? 0)) return;
+    user.updatedAt = ++this.#events;
+    const changed = user.take(record, record.setAt);
+    if (user.state === "known" && changed) for (const watcher of user.watchers) watcher.onChange(user);
+    this.#arm(user);
+  }
+
+  async #read(batch: readonly WatchedUser[]): Promise<void> {
+    try {
+      const subjects = batch.map(({ subject }) => subject);
+      const loading = batch.filter(({ state }) => state === "loading");
+      if (loading.length > 0) await this.#engine.subscribe(loading.map(({ subject }) => subject));
+      const startedAt = ++this.#events;
+      const sentAt = this.#clock.monotonic();
+      const reading = await this.#engine.get(subjects);
+      this.#time.learn(reading.now, sentAt);
+      if (!this.#gap) this.#staleSince = undefined;
+      for (const [index, user] of batch.entries())
+        if (this.#users.get(user.key) === user) this.#merge(user, reading.users[index], reading, startedAt);
+    } catch (error) {
+      this.#staleSince ??= this.#clock.monotonic();
+      this.#logger.warn({ err: error, users: batch.length }, "watched presences cannot be read");
+      throw error;
+    }
+  }
+
+  #merge(user: WatchedUser, known: KnownUser | undefined, reading: Reading, startedAt: number): void {
+    const right = startedAt > user.updatedAt && reading.generation >= this.#generation;
+    // Whoever was heard of while the read was under way is not gone by what the read says.
+    if (!known && !right) return this.#reads.add(user, true);
+    const { least, most } = RECONCILE_MS;
+    user.reconcileAt = ceil(this.#clock.monotonic() + randomInt(least, most - SLOW_TICK_MS), SLOW_TICK_MS);
+    const [before, after] = [user.record?.revision ?? 0, known?.record?.revision ?? 0];
+    const older = right && after < before && known !== undefined && user.state === "known";
+    const state = known ? "known" : user.state === "known" || user.state === "deleted" ? "deleted" : "missing";
+    const stateChanged = state !== user.state;
+    user.state = state;
+    user.known = known;
+    let changed = false;
+    if (right || after > before) {
+      user.updatedAt = ++this.#events;
+      changed = user.take(known?.record, reading.now);
+    } else changed = user.take(user.record, reading.now);
+    this.#arm(user);
+    for (const watcher of user.watchers) {
+      if (older && changed) watcher.onRollback();
+      if (changed || stateChanged) watcher.onChange(user);
+    }
+  }
+
+  #lose(): void {
+    this.#gap = true;
+    this.#staleSince ??= this.#clock.monotonic();
+  }
+
+  #renew(generation: number): void {
+    this.#gap = false;
+    this.#generation = generation;
+    for (const user of this.#users.values()) this.#reads.add(user, user.state === "loading");
+    if (this.#users.size === 0) this.#staleSince = undefined;
+    this.#reads.resume();
+  }
+
+  #arm(user: WatchedUser): void {
+    const end = user.state === "known" ? user.span.end : Number.POSITIVE_INFINITY;
+    const expiry = end === Number.POSITIVE_INFINITY ? end : ceil(this.#time.monotonicAt(end), TICK_MS);
+    this.#heap.set(user.slot, Math.min(expiry, user.reconcileAt, user.dropAt));
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const at = this.#heap.earliest;
+    // A timer that fires early finds nothing due and is set anew: cheaper than setting it with each deadline that moves on.
+    if (at >= this.#timerAt) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timerAt = at;
+    const delay = Math.min(Math.max(Math.ceil(at - this.#clock.monotonic()), 0), LONGEST_TIMER_MS);
+    this.#timer = this.#clock.schedule(delay, () => this.#fire());
+  }
+
+  #fire(): void {
+    const now = this.#clock.monotonic();
+    for (let slot = this.#heap.takeDue(now); slot >= 0; slot = this.#heap.takeDue(now)) {
+      const user = this.#slots[slot] as WatchedUser;
+      if (user.dropAt <= now) this.#drop(user);
+      else this.#reads.add(user, user.reconcileAt > now);
+    }
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#schedule();
+  }
+}
+
+const ceil = (value: number, unit: number): number => Math.ceil(value / unit) * unit;

@@ -1,0 +1,73 @@
+/** The one channel of all presences: Postgres up to 18 wakes every listener of a database anyway. */
+export const CHANNEL = "muster_presence";
+
+/** This server's clock in microseconds, anew each time it is evaluated. */
+const NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+
+/** A notification takes less than 8,000 bytes: items of at most 1,000 in packs that begin within 6,000. */
+const ITEM_BYTES = 1_000;
+const PACK_BYTES = 6_000;
+
+/**
+ * Sets the presences of a batch and notifies of those that changed. $1 project ids, $2 user ids, $3 chains, $4 spans of the
+ * first steps in microseconds, null without end; a user at most once.
+ *
+ * - `held`: a user that gets its first presence is kept from being deleted until the row that points at it is in. One that
+ *   somebody else holds is skipped, so that one user never stops a batch; users with a row need no look, the foreign key
+ *   takes the row along with the user.
+ * - `written`: rows are taken in the order of their key, so that batches never wait for each other in a circle. The clock is
+ *   read in the SET clause, which runs after the row is locked: that is what makes revisions rise.
+ * - A refresh (an equal chain while its first step lasts) keeps `since`, and is told to nobody.
+ */
+export const SET_STATEMENT = {
+  name: "presence_set",
+  text: `
+with input as materialized (
+  select i.project_id, i.user_id, i.chain, i.first_ttl, u.external_id, u.last_active_time,
+    u.id is not null as user_exists, p.user_id is not null as has_row
+  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) as i (project_id, user_id, chain, first_ttl)
+  left join users u on u.project_id = i.project_id and u.id = i.user_id
+  left join presences p on p.project_id = i.project_id and p.user_id = i.user_id
+), held as materialized (
+  select u.id from input i join users u on u.project_id = i.project_id and u.id = i.user_id
+  where not i.has_row order by u.project_id, u.id
+  for key share of u skip locked
+), written as (
+  insert into presences as p (project_id, user_id, rev, set_at, since, first_ttl, chain)
+  select i.project_id, i.user_id, c.now, c.now, c.now, i.first_ttl, i.chain
+  from input i cross join (select ${NOW} as now) c
+  where i.has_row or i.user_id in (select id from held)
+  order by i.project_id, i.user_id
+  on conflict (project_id, user_id) do update set
+    (rev, set_at, since) = (
+      select greatest(p.rev + 1, c.now), c.now,
+        case when p.chain = excluded.chain and (p.first_ttl is null or c.now < p.set_at + p.first_ttl)
+          then p.since else c.now end
+      from (select ${NOW} as now) c),
+    first_ttl = excluded.first_ttl, chain = excluded.chain
+  returning p.project_id, p.user_id, p.rev, p.set_at, p.since, p.chain
+), items as (
+  select '["' || project_id || '","' || user_id || '"' || case when octet_length(chain) < ${ITEM_BYTES - 200}
+    then ',' || rev || ',' || set_at || ',' || since || ',' || chain else '' end || ']' as item
+  from written where since = set_at
+), packs as (
+  select item, (sum(octet_length(item) + 1) over (rows unbounded preceding) - octet_length(item) - 1)::int / ${PACK_BYTES} as pack
+  from items
+), notified as materialized (
+  select pg_notify('${CHANNEL}', '[' || string_agg(item, ',') || ']') from packs group by pack
+)
+select i.project_id, i.user_id, i.user_exists, i.external_id, i.last_active_time, w.rev, w.set_at, w.since,
+  ${NOW} as now, (select count(*) from notified) as notifications
+from input i left join written w on w.project_id = i.project_id and w.user_id = i.user_id`,
+};
+
+/** Reads users and their presences. $1 project ids, $2 user ids; one row for each pair, in their order. */
+export const GET_STATEMENT = {
+  name: "presence_get",
+  text: `
+select u.external_id, u.last_active_time, p.rev, p.set_at, p.since, p.chain, ${NOW} as now
+from unnest($1::uuid[], $2::uuid[]) with ordinality as i (project_id, user_id, place)
+left join users u on u.project_id = i.project_id and u.id = i.user_id
+left join presences p on p.project_id = i.project_id and p.user_id = i.user_id
+order by i.place`,
+};

@@ -1,0 +1,78 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
+import {
+  type Duration,
+  durationFromMs,
+  type Timestamp,
+  TimestampSchema,
+  timestampFromMs,
+} from "@bufbuild/protobuf/wkt";
+import type { EffectivePresenceSchema, Presence } from "../gen/muster/v1/presence_pb.ts";
+import type { WatchPresenceResponseSchema } from "../gen/muster/v1/presence_service_pb.ts";
+import { MAX_STEPS, type Micros, type Step } from "./chain.ts";
+import type { UserPresence } from "./user-presence.ts";
+import type { WatchEvent, WatchMessage } from "./watch-stream.ts";
+
+/** The links of a nested message, in order: one more than are allowed at most, for the chain to refuse. */
+export function stepsOf(message: Presence | undefined): Step[] {
+  const steps: Step[] = [];
+  for (let link = message; link && steps.length <= MAX_STEPS; link = link.expiresTo) {
+    const { status, message: line, metadata, ttl } = link;
+    steps.push({
+      status,
+      ...(line !== "" && { message: line }),
+      ...(metadata && Object.keys(metadata).length > 0 && { metadata }),
+      ...(ttl && { ttl: microsOf(ttl) }),
+    });
+  }
+  return steps;
+}
+
+export function presenceMessage(presence: UserPresence): MessageInitShape<typeof EffectivePresenceSchema> {
+  const { userId, externalId, status, message, metadata, since, until, nextStatus, revision, step, lastActiveAt } =
+    presence;
+  return {
+    ...{ userId, externalId, status, step, revision: BigInt(revision) },
+    ...(message !== undefined && { message }),
+    ...(metadata && { metadata: metadata as JsonObject }),
+    ...(since !== undefined && { sinceTime: timestampOf(since) }),
+    ...(until !== undefined && { untilTime: timestampOf(until) }),
+    ...(nextStatus !== undefined && { nextStatus }),
+    ...(lastActiveAt !== undefined && { lastActiveTime: timestampFromMs(lastActiveAt) }),
+  };
+}
+
+export function watchMessage({ resumeToken, serverTime, event }: WatchMessage): WatchInit {
+  return {
+    resumeToken,
+    ...(serverTime !== undefined && { serverTime: timestampOf(serverTime) }),
+    event: eventMessage(event),
+  };
+}
+
+type WatchInit = MessageInitShape<typeof WatchPresenceResponseSchema>;
+
+function eventMessage(event: WatchEvent): NonNullable<WatchInit["event"]> {
+  switch (event.kind) {
+    case "opened":
+      return { case: "opened", value: { watchId: event.watchId, resumed: event.resumed } };
+    case "update":
+      return { case: "update", value: { presences: event.presences.map(presenceMessage) } };
+    case "snapshotComplete":
+      return { case: "snapshotComplete", value: {} };
+    case "heartbeat":
+      return { case: "heartbeat", value: { stale: event.stale } };
+    case "userDeleted":
+      return { case: "userDeleted", value: { userId: event.userId } };
+    case "resync":
+      return { case: "resync", value: { reason: event.why } };
+    case "goodbye":
+      return { case: "goodbye", value: { reconnectAfter: durationFromMs(event.reconnectAfterMs) } };
+  }
+}
+
+/** Whole microseconds: what is finer is cut off. */
+const microsOf = ({ seconds, nanos }: Duration): Micros => Number(seconds) * 1_000_000 + Math.floor(nanos / 1_000);
+
+const timestampOf = (time: Micros): Timestamp =>
+  create(TimestampSchema, { seconds: BigInt(Math.floor(time / 1_000_000)), nanos: (time % 1_000_000) * 1_000 });

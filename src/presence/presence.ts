@@ -1,0 +1,58 @@
+import type { Clock } from "../clock.ts";
+import type { Listener } from "../db/listener.ts";
+import type { Notifier } from "../db/notifier.ts";
+import type { Database } from "../db/orm.ts";
+import type { NewId } from "../ids.ts";
+import type { Logger } from "../logger.ts";
+import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
+import type { PresenceEngine } from "./engine.ts";
+import { Hub } from "./hub.ts";
+import { createPostgresEngine } from "./postgres/postgres-engine.ts";
+import type { ProjectDefaults } from "./subjects.ts";
+
+export interface PresenceDeps {
+  readonly db: Database;
+  /** Times real connections: made with the machine's clock, whatever `clock` is. */
+  readonly listener: Listener;
+  readonly notifier: Notifier;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly logger: Logger;
+  readonly projects: ProjectDefaults;
+}
+
+/** The presence of users, for the whole process: what its use cases stand on. */
+export interface Presence extends AsyncDisposable {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly projects: ProjectDefaults;
+  readonly engine: PresenceEngine;
+  readonly writer: BatchWriter;
+  readonly hub: Hub;
+  /** Tells those who watch a user, here and elsewhere, that it was deleted. To be called after the deletion is committed. */
+  announceDeletion(projectId: string, userId: string): void;
+}
+
+/** Presence on Postgres. Dispose it before the listener, the notifier and the database. */
+export function createPresence(deps: PresenceDeps): Presence {
+  const { db, clock, newId, projects, logger } = deps;
+  const engine = createPostgresEngine(deps);
+  const writer = createBatchWriter(engine);
+  const hub = new Hub(engine, clock, logger);
+  return {
+    db,
+    clock,
+    newId,
+    projects,
+    engine,
+    writer,
+    hub,
+    announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
+    async [Symbol.asyncDispose]() {
+      hub[Symbol.dispose]();
+      await writer[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { PresenceRecord, Span } from "./effective-presence.ts";
+import { spanAt } from "./effective-presence.ts";
+import { type KnownUser, keyOf, type Subject } from "./engine.ts";
+
+/** One that is told what happens to users it watches. Only that something did: what, is read from the user. */
+export interface UserWatcher {
+  /** The user's presence is another one, known for the first time, or the user is gone. */
+  onChange(user: WatchedUser): void;
+  /** The engine lost what was told of before; `onChange` follows for each user concerned. */
+  onRollback(): void;
+}
+
+/**
+ * What is known of a user that somebody watches: `loading`, nothing yet; `missing`, there never was one as far as we saw;
+ * `deleted`, there was one.
+ */
+export type UserState = "loading" | "known" | "missing" | "deleted";
+
+/** A user that somebody watches, as last seen. */
+export class WatchedUser {
+  readonly subject: Subject;
+  readonly key: string;
+  /** Its place in the heap of deadlines. */
+  readonly slot: number;
+  readonly watchers = new Set<UserWatcher>();
+  state: UserState = "loading";
+  known: KnownUser | undefined;
+  record: PresenceRecord | undefined;
+  /** The link of the record that was announced. */
+  span: Span = spanAt(undefined, 0);
+  /** When it was last brought up to date, on the hub's own count of events. */
+  updatedAt = 0;
+  /** When it is to be read again whatever happens, and when to be dropped, in milliseconds of the monotonic clock. */
+  reconcileAt = Number.POSITIVE_INFINITY;
+  dropAt = Number.POSITIVE_INFINITY;
+
+  constructor(subject: Subject, slot: number) {
+    this.subject = subject;
+    this.key = keyOf(subject);
+    this.slot = slot;
+  }
+
+  /** Takes a record in, at `time` on the engine's clock. Gives whether watchers see a difference: a refresh is none. */
+  take(record: PresenceRecord | undefined, time: number): boolean {
+    const before = { since: this.record?.since, step: this.span.step };
+    // Where the engine's clock was set back, a link that was left does not come again.
+    const from = record?.revision === this.record?.revision ? Math.max(time, this.span.start) : time;
+    this.record = record;
+    this.span = spanAt(record, from);
+    return record?.since !== before.since || this.span.step !== before.step;
+  }
+}
