@@ -82,7 +82,8 @@ export async function openDatabase(
       lock_timeout: Math.min(options.statementTimeoutMs, 5_000),
       idle_in_transaction_session_timeout: 10_000,
     },
-    logger: (message) => logger.warn({ source: "mikro-orm" }, message),
+    colors: false,
+    logger: (message) => logger.debug({ source: "mikro-orm" }, message),
     ensureDatabase: false,
   });
   const pool = (await (
