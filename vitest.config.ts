@@ -4,6 +4,8 @@ import SummaryReporter from "./test/support/summary-reporter.ts";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Clients that have to be installed first have a configuration of their own.
+    exclude: ["test/clients/**"],
     globalSetup: "test/support/global-setup.ts",
     reporters: ["default", new SummaryReporter()],
     maxWorkers: 2,
