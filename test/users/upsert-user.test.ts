@@ -1,9 +1,9 @@
 import { fromJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HISTORY_START, readEvents } from "../../src/events/read-events.ts";
 import { UserCreatedEventSchema } from "../../src/gen/muster/v1/event_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
+import { settledEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
 const { db, project, clock } = await startApp();
@@ -27,7 +27,7 @@ test("a thousand racing first upserts of one external id leave one user, one eve
   );
   expect(answers.filter(({ created }) => created)).toHaveLength(1);
   expect(new Set(answers.map(({ user }) => user?.id)).size).toBe(1);
-  const events = await readEvents(db, { projectId: id }, HISTORY_START, 100);
+  const events = await settledEvents(db, id);
   expect(events.map(({ type }) => type)).toEqual(["user.created"]);
 });
 
@@ -125,7 +125,7 @@ test("`user.created` holds the user as it was made, in the form of its message",
     metadata: { a: [1] },
   };
   const { user } = await system(UserService).upsertUser({ externalId: "event", user: sent });
-  const [event] = await readEvents(db, { projectId: id }, HISTORY_START, 10);
+  const [event] = await settledEvents(db, id);
   expect(event).toMatchObject({ type: "user.created", userId: user?.id });
   const data = fromJson(UserCreatedEventSchema, event?.data as never);
   expect(data.user).toMatchObject({ ...sent, id: user?.id, externalId: "event", createTime: user?.createTime });
