@@ -45,15 +45,21 @@ export function createLastKnown<Value>(options: LastKnownOptions<Value>): LastKn
   const entries = new Map<string, Entry<Value>>();
   const looks = new Map<string, Look<Value>>();
 
+  const keep = (key: string, value: Value | undefined, asOf: number) => {
+    // One that was given up for lost and comes back after all knows less than those after it.
+    if ((entries.get(key)?.asOf ?? asOf) > asOf) return;
+    entries.delete(key);
+    if (value !== undefined) entries.set(key, { value, asOf, freshUntil: asOf + maxAgeMs });
+    for (const oldest of entries.keys()) {
+      if (entries.size <= options.maxEntries) break;
+      entries.delete(oldest);
+    }
+  };
+
   const start = (key: string): Look<Value> => {
     const startedAt = clock.monotonic();
     const result = options.load(key, entries.get(key)?.value).then((value) => {
-      entries.delete(key);
-      if (value !== undefined) entries.set(key, { value, asOf: startedAt, freshUntil: startedAt + maxAgeMs });
-      for (const oldest of entries.keys()) {
-        if (entries.size <= options.maxEntries) break;
-        entries.delete(oldest);
-      }
+      keep(key, value, startedAt);
       return value;
     });
     const look = { startedAt, result };
