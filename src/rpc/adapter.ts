@@ -74,7 +74,7 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
     async handle(path, request, response) {
       const handler = handlers.get(path);
       if (!handler) return send(request, response, { status: 404 });
-      response.once("finish", () => leaveRest(request));
+      leaveRest(request, options.clock);
       try {
         const values = createContextValues().set(
           CLIENT_ADDRESS,
@@ -115,7 +115,17 @@ function withAllow(response: UniversalServerResponse, methods: readonly string[]
   };
 }
 
-/** Tells an HTTP/2 client that the rest of its request is not wanted (RFC 9113 §8.1). HTTP/1.1 reads and drops it by itself. */
-function leaveRest(request: NodeRequest): void {
-  if ("stream" in request && !request.complete) request.stream.close(constants.NGHTTP2_NO_ERROR);
+/**
+ * Tells an HTTP/2 client that goes on sending after its answer that the rest is not wanted (RFC 9113 §8.1). It is read and
+ * dropped for a second before, so that the answer surely arrives. HTTP/1.1 does the like by itself.
+ */
+function leaveRest(request: NodeRequest, clock: Clock): void {
+  if (!("stream" in request)) return;
+  const { stream } = request;
+  stream.once("finish", () => {
+    if (request.complete) return;
+    request.resume();
+    const timer = clock.schedule(1_000, () => stream.close(constants.NGHTTP2_NO_ERROR));
+    stream.once("close", () => timer[Symbol.dispose]());
+  });
 }

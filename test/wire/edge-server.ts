@@ -1,0 +1,162 @@
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import type { HandlerContext } from "@connectrpc/connect";
+import { systemClock } from "../../src/clock.ts";
+import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { createLogger } from "../../src/logger.ts";
+import { createRpcHandler, type RpcLimits } from "../../src/rpc/adapter.ts";
+import { CLIENT_ADDRESS, createClientAddress } from "../../src/rpc/client-address.ts";
+import { createServingState } from "../../src/rpc/health.ts";
+import { createHttpServer, type HttpServerOptions } from "../../src/rpc/http.ts";
+import { mapErrors } from "../../src/rpc/map-errors.ts";
+import { createMetrics } from "../../src/rpc/metrics.ts";
+import { createStreamRegistry } from "../../src/rpc/open-streams.ts";
+import { reflectionServices } from "../../src/rpc/reflection.ts";
+import { refuseMalformed } from "../../src/rpc/refuse-malformed.ts";
+
+export const GET_USER = "/muster.v1.UserService/GetUser";
+export const UPSERT_USER = "/muster.v1.UserService/UpsertUser";
+export const WATCH = "/muster.v1.PresenceService/WatchPresence";
+
+type Options = Partial<Pick<HttpServerOptions, "limits" | "tls" | "clock" | "routes">> & {
+  rpcLimits?: Partial<RpcLimits>;
+  trustedProxies?: string[];
+};
+
+/** The edge on a real port, in front of services that answer without a database. */
+export async function startEdge(options: Options = {}) {
+  const log: string[] = [];
+  const logger = createLogger("info", { write: (line: string) => void log.push(line) });
+  const clock = options.clock ?? systemClock;
+  const streams = createStreamRegistry();
+  const serving = createServingState([UserService, PresenceService], streams);
+  serving.setServing(true);
+  const metrics = createMetrics();
+  const reflection = reflectionServices([UserService, PresenceService, Health]);
+  const ended: { context: HandlerContext; reason: unknown }[] = [];
+  const rpc = createRpcHandler({
+    clock,
+    logger,
+    clientAddress: createClientAddress(options.trustedProxies ?? []),
+    // Health answers with a code of its own, which is none of Muster's reasons.
+    interceptors: [
+      (next) => (request) => (request.service === Health ? next(request) : mapErrors(logger)(next)(request)),
+      refuseMalformed,
+    ],
+    limits: options.rpcLimits ?? {},
+    routes: (router) => {
+      router.service(Health, serving.service);
+      router.service(ServerReflection, reflection.v1);
+      router.service(ServerReflectionAlpha, reflection.v1alpha);
+      router.service(UserService, {
+        getUser: ({ ref }, context) => ({
+          user: {
+            id: ref?.ref.value === undefined ? "" : String(ref.ref.value),
+            name: context.values.get(CLIENT_ADDRESS),
+          },
+        }),
+        upsertUser: async ({ user, externalId }, context) => {
+          if (externalId === "slow") await pause(300, undefined, { signal: context.signal });
+          return { user: { name: user?.name ?? "", externalId }, created: true };
+        },
+      });
+      router.service(PresenceService, {
+        async *watchPresence(_: unknown, context: HandlerContext) {
+          using stream = streams.open();
+          const over = Promise.withResolvers<never>();
+          for (const signal of [context.signal, stream.signal])
+            signal.addEventListener("abort", () => {
+              ended.push({ context, reason: signal.reason });
+              over.reject(signal.reason);
+            });
+          yield { event: { case: "opened" as const, value: { watchId: "w", resumed: false } } };
+          await over.promise;
+        },
+      });
+    },
+  });
+  const http = createHttpServer({
+    rpc,
+    routes: [...serving.routes, metrics.route, ...(options.routes ?? [])],
+    cors: { isKnownOrigin: (origin) => origin === "https://app.example" },
+    streams,
+    limits: options.limits ?? {},
+    ...(options.tls && { tls: options.tls }),
+    clock,
+    logger,
+  });
+  const { port } = await http.listen(0, "127.0.0.1");
+  const url = `${options.tls ? "https" : "http"}://127.0.0.1:${port}`;
+  return {
+    http,
+    url,
+    port,
+    log,
+    streams,
+    serving,
+    ended,
+    [Symbol.asyncDispose]: async () => {
+      await http[Symbol.asyncDispose]();
+      metrics[Symbol.dispose]();
+    },
+  };
+}
+
+/** A TCP connection whose answer is gathered as text. */
+export function dial(port: number): Socket & { text: () => string; gone: Promise<void> } {
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+  });
+  socket.on("error", () => {});
+  const gone = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  return Object.assign(socket, { text: () => text, gone });
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly trailers: Record<string, string>;
+  readonly body: Buffer;
+}
+
+/** One request over HTTP/2 with prior knowledge, byte for byte as given. */
+export function overHttp2(
+  url: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: Uint8Array,
+): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(url, { rejectUnauthorized: false });
+    session.on("error", reject);
+    const stream = session.request(
+      { ":method": body ? "POST" : "GET", ":path": path, ...headers },
+      { endStream: !body },
+    );
+    const chunks: Buffer[] = [];
+    let status = 0;
+    let answered: Record<string, string> = {};
+    let trailers: Record<string, string> = {};
+    stream.on("response", (received) => {
+      status = Number(received[":status"]);
+      answered = { ...(received as Record<string, string>) };
+    });
+    stream.on("trailers", (received) => {
+      trailers = { ...(received as Record<string, string>) };
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("error", reject);
+    stream.on("close", () => {
+      session.close();
+      resolve({ status, headers: answered, trailers, body: Buffer.concat(chunks) });
+    });
+    if (body) stream.end(body);
+  });
+}
