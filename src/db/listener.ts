@@ -20,9 +20,13 @@ export interface Listener extends AsyncDisposable {
   listen(channel: string, subscriber: Subscriber): Promise<Disposable>;
 }
 
+/** How Postgres shows the connection. */
+export const LISTENER_NAME = "muster listener";
+
 /** How often the connection is asked to carry a notification of its own, and how long that may take: 5 s in all. */
 const PULSE_EVERY_MS = 2_000;
 const PULSE_WITHIN_MS = 3_000;
+const END_WITHIN_MS = 1_000;
 const BACK_OFF_MS = { first: 50, most: 5_000 };
 
 /** Connects at the first `listen`, and again whenever the connection is lost or carries nothing any more. */
@@ -70,7 +74,10 @@ class ReconnectingListener implements Listener {
     this.#timer?.[Symbol.dispose]();
     const client = this.#client;
     this.#client = undefined;
-    await client?.end().catch(() => {});
+    if (!client) return;
+    const { promise: overdue, resolve } = Promise.withResolvers<void>();
+    using _ = this.#clock.schedule(END_WITHIN_MS, resolve);
+    await Promise.race([client.end().catch(() => {}), overdue]);
   }
 
   async #acknowledged(channel: string): Promise<void> {
@@ -97,6 +104,7 @@ class ReconnectingListener implements Listener {
   async #connect(): Promise<void> {
     const client = new pg.Client({
       ...connectionOptions(this.#address),
+      application_name: LISTENER_NAME,
       connectionTimeoutMillis: 5_000,
       query_timeout: 5_000,
       keepAlive: true,

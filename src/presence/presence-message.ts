@@ -32,7 +32,11 @@ export function presenceMessage(presence: UserPresence): MessageInitShape<typeof
   const { userId, externalId, status, message, metadata, since, until, nextStatus, revision, step, lastActiveAt } =
     presence;
   return {
-    ...{ userId, externalId, status, step, revision: BigInt(revision) },
+    userId,
+    externalId,
+    status,
+    step,
+    revision: BigInt(revision),
     ...(message !== undefined && { message }),
     ...(metadata && { metadata: metadata as JsonObject }),
     ...(since !== undefined && { sinceTime: timestampOf(since) }),

@@ -144,7 +144,6 @@ export class WatchStream {
 
   async #event(): Promise<WatchEvent | undefined> {
     if (this.#signals.ended.aborted) {
-      this.#saidGoodbye = true;
       return { kind: "goodbye", reconnectAfterMs: randomInt(RECONNECT_MS.least, RECONNECT_MS.most) };
     }
     if (this.#phase === "new") {
@@ -180,10 +179,9 @@ export class WatchStream {
   async #takePresences(): Promise<UserPresence[]> {
     if (this.#mailbox.dirty.size + this.#unknown.length === 0) return [];
     const { settings } = await this.#deps.projects.get(this.#input.projectId);
-    const presences: UserPresence[] = this.#unknown.slice(0, MOST_PRESENCES).map((externalId) => ({
-      ...{ userId: "", externalId, status: settings.defaultPresence },
-      ...{ revision: 0, step: 0 },
-    }));
+    const presences: UserPresence[] = this.#unknown
+      .slice(0, MOST_PRESENCES)
+      .map((externalId) => ({ userId: "", externalId, status: settings.defaultPresence, revision: 0, step: 0 }));
     this.#unknown = this.#unknown.slice(presences.length);
     for (const user of this.#mailbox.dirty) {
       if (presences.length >= MOST_PRESENCES) break;
@@ -209,6 +207,7 @@ export class WatchStream {
   #message(event: WatchEvent): WatchMessage {
     const { clock, hub } = this.#deps;
     this.#lastSentAt = clock.monotonic();
+    this.#saidGoodbye = event.kind === "goodbye";
     if (event.kind === "update") this.#lastUpdateAt = this.#lastSentAt;
     const serverTime = hub.now;
     const upToDate = this.#phase === "live" && this.#mailbox.dirty.size + this.#deleted.length === 0;

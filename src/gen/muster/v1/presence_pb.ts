@@ -112,20 +112,21 @@ export const PresenceSchema: GenMessage<Presence, {jsonType: PresenceJson}> = /*
   messageDesc(file_muster_v1_presence, 0);
 
 /**
- * The presence of a user that is in force at a moment. `(revision, step)` only ever rises for a user.
+ * The presence of a user that is in force at a moment. `(revision, step)` only ever rises for a user; only a store that lost
+ * its latest changes in a failover takes it back, which a watch tells by `resync`.
  *
  * @generated from message muster.v1.EffectivePresence
  */
 export type EffectivePresence = Message<"muster.v1.EffectivePresence"> & {
   /**
-   * The user.
+   * The user. Empty in a watch: the `external_id` asked for belongs to nobody.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * The user's id in the project's own system.
+   * The user's id in the project's own system. Empty in a watch: the `user_id` asked for belongs to nobody.
    *
    * @generated from field: string external_id = 2;
    */
@@ -153,21 +154,21 @@ export type EffectivePresence = Message<"muster.v1.EffectivePresence"> & {
   metadata?: JsonObject | undefined;
 
   /**
-   * Since when it is in force; unset: never set.
+   * Since when it is in force; setting an equal chain again while its first link lasts leaves it. Unset: never set.
    *
    * @generated from field: google.protobuf.Timestamp since_time = 6;
    */
   sinceTime?: Timestamp | undefined;
 
   /**
-   * When it turns into `next_status`; unset: never by itself.
+   * When it turns into `next_status`; unset: never by itself. A watch does not tell when a refresh moves it.
    *
    * @generated from field: google.protobuf.Timestamp until_time = 7;
    */
   untilTime?: Timestamp | undefined;
 
   /**
-   * What it turns into at `until_time`; empty when that is unset.
+   * What it turns into at `until_time`; empty when that is unset. Where the chain ends, the project's default presence.
    *
    * @generated from field: string next_status = 8;
    */
@@ -181,7 +182,7 @@ export type EffectivePresence = Message<"muster.v1.EffectivePresence"> & {
   revision: bigint;
 
   /**
-   * Which link of that setting's chain it is, from 0.
+   * Which link of that setting's chain it is, from 0; one past the last: the chain is over and the default is in force.
    *
    * @generated from field: int32 step = 10;
    */
@@ -196,20 +197,21 @@ export type EffectivePresence = Message<"muster.v1.EffectivePresence"> & {
 };
 
 /**
- * The presence of a user that is in force at a moment. `(revision, step)` only ever rises for a user.
+ * The presence of a user that is in force at a moment. `(revision, step)` only ever rises for a user; only a store that lost
+ * its latest changes in a failover takes it back, which a watch tells by `resync`.
  *
  * @generated from message muster.v1.EffectivePresence
  */
 export type EffectivePresenceJson = {
   /**
-   * The user.
+   * The user. Empty in a watch: the `external_id` asked for belongs to nobody.
    *
    * @generated from field: string user_id = 1;
    */
   userId?: string;
 
   /**
-   * The user's id in the project's own system.
+   * The user's id in the project's own system. Empty in a watch: the `user_id` asked for belongs to nobody.
    *
    * @generated from field: string external_id = 2;
    */
@@ -237,21 +239,21 @@ export type EffectivePresenceJson = {
   metadata?: StructJson;
 
   /**
-   * Since when it is in force; unset: never set.
+   * Since when it is in force; setting an equal chain again while its first link lasts leaves it. Unset: never set.
    *
    * @generated from field: google.protobuf.Timestamp since_time = 6;
    */
   sinceTime?: TimestampJson;
 
   /**
-   * When it turns into `next_status`; unset: never by itself.
+   * When it turns into `next_status`; unset: never by itself. A watch does not tell when a refresh moves it.
    *
    * @generated from field: google.protobuf.Timestamp until_time = 7;
    */
   untilTime?: TimestampJson;
 
   /**
-   * What it turns into at `until_time`; empty when that is unset.
+   * What it turns into at `until_time`; empty when that is unset. Where the chain ends, the project's default presence.
    *
    * @generated from field: string next_status = 8;
    */
@@ -265,7 +267,7 @@ export type EffectivePresenceJson = {
   revision?: string;
 
   /**
-   * Which link of that setting's chain it is, from 0.
+   * Which link of that setting's chain it is, from 0; one past the last: the chain is over and the default is in force.
    *
    * @generated from field: int32 step = 10;
    */

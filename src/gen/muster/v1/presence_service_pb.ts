@@ -330,14 +330,14 @@ export const WatchPresenceRequestSchema: GenMessage<WatchPresenceRequest, {jsonT
  */
 export type WatchPresenceResponse = Message<"muster.v1.WatchPresenceResponse"> & {
   /**
-   * Where a later stream can go on from.
+   * Where a later stream can go on from: opaque. Empty until the snapshot is complete.
    *
    * @generated from field: bytes resume_token = 1;
    */
   resumeToken: Uint8Array;
 
   /**
-   * The engine's time when the message was made.
+   * The engine's time when the message was made; may be unset in the first message.
    *
    * @generated from field: google.protobuf.Timestamp server_time = 2;
    */
@@ -414,14 +414,14 @@ export type WatchPresenceResponse = Message<"muster.v1.WatchPresenceResponse"> &
  */
 export type WatchPresenceResponseJson = {
   /**
-   * Where a later stream can go on from.
+   * Where a later stream can go on from: opaque. Empty until the snapshot is complete.
    *
    * @generated from field: bytes resume_token = 1;
    */
   resumeToken?: string;
 
   /**
-   * The engine's time when the message was made.
+   * The engine's time when the message was made; may be unset in the first message.
    *
    * @generated from field: google.protobuf.Timestamp server_time = 2;
    */
@@ -732,14 +732,16 @@ export const WatchGoodbyeSchema: GenMessage<WatchGoodbye, {jsonType: WatchGoodby
   messageDesc(file_muster_v1_presence_service, 14);
 
 /**
- * Tells who is present right now. Users that do not exist look as if their presence was never set.
+ * Tells who is present right now.
  *
  * @generated from service muster.v1.PresenceService
  */
 export const PresenceService: GenService<{
   /**
    * Sets the presence of a user; the answer is what is then in force. Setting an equal chain again while its first link lasts
-   * only moves the deadline and disturbs no watcher: the way to stay online. Reasons: USER_NOT_FOUND, USER_DELETED.
+   * only moves the deadline and disturbs no watcher: the way to stay online. Of several settings of one user that arrive within
+   * milliseconds only the last may be kept, and then answers them all.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, CONFLICT (another change held the user for seconds).
    *
    * @generated from rpc muster.v1.PresenceService.SetPresence
    */
@@ -771,6 +773,9 @@ export const PresenceService: GenService<{
   /**
    * Streams the presence of up to 10,000 users: `opened`, then `update`s that give the state of each, `snapshot_complete`,
    * and from then on each change, expiry included, until the caller leaves. A reader that is slow skips states in between.
+   * Users that do not exist look as if their presence was never set; refs by login, email or phone that find nobody are passed
+   * over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED when the calling user is deleted, READER_STALLED
+   * after 60 s in which nothing was read, STORAGE_UNAVAILABLE after 60 s without the database, SHUTTING_DOWN after `goodbye`.
    *
    * @generated from rpc muster.v1.PresenceService.WatchPresence
    */
