@@ -1,12 +1,17 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
+import { createListener } from "./db/listener.ts";
+import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
+import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
 import { UserService } from "./gen/muster/v1/user_service_pb.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
+import { createPresence } from "./presence/presence.ts";
+import { presenceService } from "./presence/presence-service.ts";
 import { createKnownOrigins } from "./projects/known-origins.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { projectService } from "./projects/project-service.ts";
@@ -14,9 +19,10 @@ import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { rulesOf } from "./rpc/access.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
 import { SESSION_COOKIE, TOKEN_HEADERS } from "./rpc/credential.ts";
-import { interceptors } from "./rpc/interceptors.ts";
+import { type ChainPorts, interceptors } from "./rpc/interceptors.ts";
 import { statusOf } from "./rpc/map-errors.ts";
 import type { Metrics } from "./rpc/metrics.ts";
+import { OPEN_SERVICES } from "./rpc/open-services.ts";
 import type { StreamRegistry } from "./rpc/open-streams.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
 import type { Tracing } from "./rpc/tracing.ts";
@@ -29,6 +35,8 @@ import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref.ts";
 import { userService } from "./users/user-service.ts";
 import { findUserIds } from "./users/users.ts";
+
+const HOUR_MS = 3_600_000;
 
 /** What the features stand on. */
 export interface AppPorts {
@@ -55,54 +63,78 @@ export interface App extends AsyncDisposable {
 }
 
 /** The services of the contract. An RPC of theirs without declared access and bucket stops the start. */
-export const SERVICES = [UserService, ProjectService, TokenService] as const;
+export const SERVICES = [UserService, ProjectService, TokenService, PresenceService] as const;
+
+type Features = ReturnType<typeof createFeatures>;
 
 export async function createApp(ports: AppPorts): Promise<App> {
-  const { config, db, clock, newId, logger, publicUrl } = ports;
-  const tokenTtlMs = config.tokenTtlHours * 3_600_000;
-  const sealer = createSealer(config.encryptionKeys);
-  const check = createCheck();
-  const projects = createProjectDirectory(db, clock, tokenTtlMs);
-  const accessKeys = createAccessKeyVerifier(db, clock);
-  const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
-  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl });
-  const { signingKeys } = tokens;
-  const users = {
-    ...{ db, clock, newId, projects, check },
-    announceDeletion: () => {},
-    statusOf: (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger),
-  };
-  const rules = rulesOf(SERVICES);
+  await using resources = new AsyncDisposableStack();
+  const features = createFeatures(ports, resources);
+  const chain = chainPorts(ports, features);
   warmUp(
-    check,
-    [...rules.keys()].map((method) => method.input),
+    features.check,
+    [...chain.rules.keys()].map((method) => method.input),
   );
+  const running = resources.move();
   return {
-    routes(router) {
-      router.service(UserService, userService(users));
-      router.service(
-        ProjectService,
-        projectService({ db, clock, newId, signingKeys, tokenTtlMs, directory: projects, accessKeys }),
-      );
-      router.service(TokenService, tokenService({ ...tokens, acceptedIn, userMessage }));
+    routes: (router) => registerServices(router, ports, features),
+    interceptors: interceptors(chain),
+    httpRoutes: jwksRoutes(features.tokens),
+    isKnownOrigin: createKnownOrigins(ports.db, ports.clock),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
+  const { config, db, clock, newId, logger, publicUrl } = ports;
+  const notifier = resources.use(createNotifier(db, systemClock, logger));
+  const listener = resources.use(createListener(db.address, systemClock, logger));
+  const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
+  const projects = createProjectDirectory(db, clock, tokenTtlMs);
+  const sealer = createSealer(config.encryptionKeys);
+  return {
+    tokenTtlMs,
+    projects,
+    accessKeys: createAccessKeyVerifier(db, clock),
+    tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
+    presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    check: createCheck(),
+  };
+}
+
+function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
+  const { db, clock, newId, logger, streams } = ports;
+  const { projects, accessKeys, tokens, presence, check, tokenTtlMs } = features;
+  const base = { db, clock, newId, projects };
+  const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
+  const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
+  router.service(
+    UserService,
+    userService({ ...base, check, announceDeletion: presence.announceDeletion, statusOf: statusFor }),
+  );
+  router.service(
+    ProjectService,
+    projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
+  );
+  router.service(TokenService, tokenService({ ...tokens, acceptedIn, userMessage }));
+  router.service(PresenceService, presenceService(presence, streams));
+}
+
+function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens }: Features): ChainPorts {
+  const { config, db } = ports;
+  return {
+    ...ports,
+    rules: rulesOf(SERVICES),
+    check,
+    openServices: new Set(OPEN_SERVICES.map((service) => service.typeName)),
+    rateFactor: config.rateFactor,
+    isOperatorKey: (key) => equalSecrets(key, config.operatorKey),
+    verifyAccessKey: async (key) => ({ kind: "system", ...(await accessKeys.verify(key)) }),
+    verifyUserToken: async (token, signal) => ({ kind: "user", ...(await tokens.verifier.verify(token, signal)) }),
+    originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
+    async resolveUser(projectId, ref, signal) {
+      const [user] = await findUserIds(db, { projectId, signal }, [userKeyOf(ref)]);
+      return user?.id;
     },
-    interceptors: interceptors({
-      ...ports,
-      rules,
-      check,
-      openServices: new Set(),
-      rateFactor: config.rateFactor,
-      isOperatorKey: (key) => equalSecrets(key, config.operatorKey),
-      verifyAccessKey: async (key) => ({ kind: "system", ...(await accessKeys.verify(key)) }),
-      verifyUserToken: async (token, signal) => ({ kind: "user", ...(await tokens.verifier.verify(token, signal)) }),
-      originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
-      async resolveUser(projectId, ref, signal) {
-        const [user] = await findUserIds(db, { projectId, signal }, [userKeyOf(ref)]);
-        return user?.id;
-      },
-    }),
-    httpRoutes: jwksRoutes(tokens),
-    isKnownOrigin: createKnownOrigins(db, clock),
-    async [Symbol.asyncDispose]() {},
   };
 }

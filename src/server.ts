@@ -1,20 +1,26 @@
 import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { type App, createApp } from "./app.ts";
+import { type App, createApp, SERVICES } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { type Database, openDatabase } from "./db/orm.ts";
+import { watchDatabase } from "./db/watch-database.ts";
 import { ENTITIES } from "./entities.ts";
+import { Health } from "./gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { createIds } from "./ids.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { createRpcHandler, type RpcHandler } from "./rpc/adapter.ts";
 import { createClientAddress } from "./rpc/client-address.ts";
+import { createServingState, type ServingState } from "./rpc/health.ts";
 import { createHttpServer, type HttpServer } from "./rpc/http.ts";
 import type { HttpLimits } from "./rpc/http-limits.ts";
 import { createMetrics, type Metrics } from "./rpc/metrics.ts";
 import { createStreamRegistry } from "./rpc/open-streams.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
+import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
 
 /** What tests replace. */
@@ -45,6 +51,7 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const streams = createStreamRegistry();
   const routes: HttpRoute[] = [];
   const later = lateRpc();
+  const serving = createServingState(SERVICES, streams);
   let app: App | undefined;
   const http = resources.use(
     createHttpServer({
@@ -62,17 +69,32 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     await createApp({ ...{ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams } }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  later.set(createRpcHandler({ ...app, clientAddress, clock, logger }));
-  routes.push(metrics.route, ...app.httpRoutes);
+  later.set(createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger }));
+  routes.push(metrics.route, ...serving.routes, ...app.httpRoutes);
   gauges(metrics, db, http, streams);
+  serving.setServing(true);
+  const watch = resources.use(watchDatabase(db, clock, (available) => serving.setServing(available)));
   const running = resources.move();
   return {
     url,
     async drain() {
+      watch[Symbol.dispose]();
+      serving.setServing(false);
       await http.drain(config.drainTimeoutMs);
       await running.disposeAsync();
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** The services of the contract, and those of the protocol itself. */
+function allRoutes(app: App, serving: ServingState): App["routes"] {
+  const reflection = reflectionServices([...SERVICES, Health]);
+  return (router) => {
+    app.routes(router);
+    router.service(Health, serving.service);
+    router.service(ServerReflection, reflection.v1);
+    router.service(ServerReflectionAlpha, reflection.v1alpha);
   };
 }
 
