@@ -32,7 +32,7 @@ import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
 import { userMessage } from "./users/user-message.ts";
-import { userKeyOf } from "./users/user-ref.ts";
+import { userKeyOf } from "./users/user-ref-message.ts";
 import { userService } from "./users/user-service.ts";
 import { findUserIds } from "./users/users.ts";
 

@@ -14,6 +14,7 @@ import { createIds } from "./ids.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { createRpcHandler, type RpcHandler } from "./rpc/adapter.ts";
 import { createClientAddress } from "./rpc/client-address.ts";
+import type { CorsOptions } from "./rpc/cors.ts";
 import { createServingState, type ServingState } from "./rpc/health.ts";
 import { createHttpServer, type HttpServer } from "./rpc/http.ts";
 import type { HttpLimits } from "./rpc/http-limits.ts";
@@ -50,13 +51,16 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
   const streams = createStreamRegistry();
   const routes: HttpRoute[] = [];
-  const later = lateRpc();
+  const later = lateFeatures();
   const serving = createServingState(SERVICES, streams);
-  let app: App | undefined;
   const http = resources.use(
     createHttpServer({
-      ...{ clock, logger, streams, routes, rpc: later.handler },
-      cors: { isKnownOrigin: async (origin) => (await app?.isKnownOrigin(origin)) ?? false },
+      clock,
+      logger,
+      streams,
+      routes,
+      rpc: later.rpc,
+      cors: later,
       limits: { maxConnections: config.maxConnections, maxAgeMs: config.maxConnectionAgeMs, ...overrides.limits },
       ...(config.tls && { tls: await readCertificate(config.tls) }),
     }),
@@ -65,11 +69,11 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const url = urlOf(config, await http.listen(config.port, config.host));
   const publicUrl = config.publicUrl ?? url;
   const newId = createIds(clock);
-  app = resources.use(
-    await createApp({ ...{ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams } }),
+  const app = resources.use(
+    await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  later.set(createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger }));
+  later.set(app, createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger }));
   routes.push(metrics.route, ...serving.routes, ...app.httpRoutes);
   gauges(metrics, db, http, streams);
   serving.setServing(true);
@@ -103,16 +107,17 @@ const databaseOptions = ({ dbPoolSize, dbStatementTimeoutMs }: Config) => ({
   statementTimeoutMs: dbStatementTimeoutMs,
 });
 
-/** An RPC handler that is set after the port is open; until then it serves nothing. */
-function lateRpc(): { handler: RpcHandler; set(rpc: RpcHandler): void } {
-  let rpc: RpcHandler | undefined;
+/** What the port asks of the features, which are there only after it is open; until then nothing is served. */
+function lateFeatures(): CorsOptions & { readonly rpc: RpcHandler; set(app: App, rpc: RpcHandler): void } {
+  let features: { app: App; rpc: RpcHandler } | undefined;
   return {
-    handler: {
-      serves: (path) => rpc?.serves(path) ?? false,
-      handle: async (path, request, response) => rpc?.handle(path, request, response),
+    isKnownOrigin: async (origin) => (await features?.app.isKnownOrigin(origin)) ?? false,
+    rpc: {
+      serves: (path) => features?.rpc.serves(path) ?? false,
+      handle: async (path, request, response) => features?.rpc.handle(path, request, response),
     },
-    set: (made) => {
-      rpc = made;
+    set: (app, rpc) => {
+      features = { app, rpc };
     },
   };
 }

@@ -62,7 +62,16 @@ function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Ro
     {
       name: `The wire side of ${name}/`,
       files: ["service", "message", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
-      mayImport: [...use, ...elsewhere, BESIDE, "./*/*", "**/rpc/caller.ts", "**/rpc/plain-http.ts", ...WIRE],
+      mayImport: [
+        ...use,
+        ...elsewhere,
+        BESIDE,
+        "./*/*",
+        "**/rpc/caller.ts",
+        "**/rpc/plain-http.ts",
+        "**/users/user-ref-message.ts",
+        ...WIRE,
+      ],
       typesOnly: ["../db/orm.ts"],
     },
   ];
@@ -76,6 +85,7 @@ export const ROOMS: readonly Room[] = [
     mayImport: [
       BESIDE,
       "-./main.ts",
+      "-./app.ts",
       "-./server.ts",
       "./db/database-url.ts",
       "node:*",
@@ -95,7 +105,7 @@ export const ROOMS: readonly Room[] = [
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
     name: "The composition root",
-    files: ["src/server.ts", "src/entities.ts"],
+    files: ["src/app.ts", "src/server.ts", "src/entities.ts"],
     mayImport: [
       BESIDE,
       "-./main.ts",

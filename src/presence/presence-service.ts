@@ -2,7 +2,7 @@ import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { PresenceService } from "../gen/muster/v1/presence_service_pb.ts";
 import { projectCallerOf } from "../rpc/caller.ts";
-import { userKeyOf } from "../users/user-ref.ts";
+import { userKeyOf } from "../users/user-ref-message.ts";
 import { batchGetPresence } from "./batch-get-presence.ts";
 import { getPresence } from "./get-presence.ts";
 import type { Presence } from "./presence.ts";

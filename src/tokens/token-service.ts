@@ -4,7 +4,7 @@ import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
 import type { IssueTokenRequest, TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
 import { projectCallerOf } from "../rpc/caller.ts";
-import { userKeyOf } from "../users/user-ref.ts";
+import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
 import { inspectToken } from "./inspect-token.ts";
 import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";

@@ -23,9 +23,9 @@ export function userMessage(user: UserRow): UserMessage {
     etag: etagOf(user),
   };
   for (const name of ["login", "name", "email", "phone", "avatarUrl", "bio", "website", "timeZone"] as const)
-    if (user[name] != null) init[name] = user[name];
+    if (user[name] !== null) init[name] = user[name];
   if (user.birthdate) init["birthdate"] = dateMessage(user.birthdate);
-  if (user.latitude != null) init["location"] = { latitude: user.latitude, longitude: user.longitude };
+  if (user.latitude !== null) init["location"] = { latitude: user.latitude, longitude: user.longitude };
   if (user.metadata) init["metadata"] = user.metadata;
   if (user.privateMetadata) init["privateMetadata"] = user.privateMetadata;
   if (user.lastActiveTime) init["lastActiveTime"] = timestampFromDate(user.lastActiveTime);

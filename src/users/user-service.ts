@@ -11,7 +11,7 @@ import { getUser } from "./find-user.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
-import { userKeyOf } from "./user-ref.ts";
+import { userKeyOf } from "./user-ref-message.ts";
 
 export interface UserServicePorts extends UserPorts {
   readonly announceDeletion: AnnounceDeletion;
