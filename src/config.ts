@@ -1,5 +1,4 @@
 import { parseDatabaseUrl } from "./db/database-url.ts";
-import type { DatabaseAddress } from "./db/orm.ts";
 import { LOG_LEVELS } from "./logger.ts";
 import * as values from "./setting-values.ts";
 import { StartError } from "./start-error.ts";
@@ -121,9 +120,15 @@ export const SETTINGS = {
   },
   drainTimeoutMs: {
     name: "MUSTER_DRAIN_TIMEOUT",
-    description: "How long calls in flight may take after SIGTERM, 0s to 25s.",
+    description: "How long calls in flight may take after SIGTERM, 0s to 24s.",
     default: "20s",
-    parse: values.duration("0s", "25s"),
+    parse: values.duration("0s", "24s"),
+  },
+  serverUrl: {
+    name: "MUSTER_URL",
+    description:
+      "For the command line: the server that `muster project` and `muster key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`. If not set: the development server of the data folder.",
+    parse: values.httpUrl,
   },
   otlpEndpoint: {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -148,7 +153,7 @@ export interface EnvironmentConfig extends Omit<Values, "tlsCertFile" | "tlsKeyF
 
 /** What a server runs on: that of the environment, with nothing missing that it cannot do without. */
 export interface Config extends Omit<EnvironmentConfig, Provided> {
-  readonly database: DatabaseAddress;
+  readonly database: NonNullable<EnvironmentConfig["database"]>;
   readonly operatorKey: string;
   /** 32 bytes each: the first seals, all open. */
   readonly encryptionKeys: readonly Uint8Array[];
@@ -165,8 +170,14 @@ export class ConfigError extends StartError {
   }
 }
 
-/** Reads the settings. Throws ConfigError naming all problems at once; names that begin with MUSTER_ have to be known. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): EnvironmentConfig {
+/**
+ * Reads the settings. Throws ConfigError naming all problems at once; names that begin with MUSTER_ have to be known.
+ * Only a server that is given its database needs to be given its secrets.
+ */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  { secrets = true }: { secrets?: boolean } = {},
+): EnvironmentConfig {
   const problems: string[] = [];
   const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.name));
   for (const name of Object.keys(env).toSorted())
@@ -176,7 +187,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
   const isSet = (key: keyof Settings) => Boolean(env[SETTINGS[key].name]);
   if (isSet("tlsCertFile") !== isSet("tlsKeyFile"))
     problems.push(`${SETTINGS.tlsCertFile.name} and ${SETTINGS.tlsKeyFile.name} must be set together`);
-  if (isSet("database"))
+  if (secrets && isSet("database"))
     for (const key of ["operatorKey", "encryptionKeys"] as const)
       if (!isSet(key)) problems.push(`${SETTINGS[key].name} must be set when ${SETTINGS.database.name} is`);
   if (problems.length > 0) throw new ConfigError(problems);

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { access, chown, constants, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chown, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { StartError } from "../start-error.ts";
+import { makeFolder } from "./make-folder.ts";
 import type { DatabaseAddress } from "./orm.ts";
 import { type Account, locateBinaries, type PostgresBinaries, runnableBinaries } from "./postgres-binaries.ts";
 import { makeRuntimeFolder, readPostmaster, servesData, sweepRuntimeFolders } from "./postgres-runtime.ts";
@@ -79,15 +80,6 @@ async function startIn(
       },
     }
   );
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new StartError(`Cannot write to the data folder ${folder}: ${(error as NodeJS.ErrnoException).code}`);
-  }
 }
 
 /** Waits while a server whose owner died shuts down. Throws StartError if another process keeps one running on `data`. */

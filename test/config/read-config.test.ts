@@ -39,6 +39,7 @@ test("an empty environment is a development server's", () => {
     maxConnections: 10_000,
     maxConnectionAgeMs: 3_600_000,
     drainTimeoutMs: 20_000,
+    serverUrl: undefined,
     otlpEndpoint: undefined,
   });
 });
@@ -82,6 +83,7 @@ test("with a database of its own a server needs both secrets", () => {
     "MUSTER_ENCRYPTION_KEY must be set when DATABASE_URL is",
   ]);
   expect(problemsOf(PRODUCTION)).toEqual([]);
+  expect(readConfig({ DATABASE_URL }, { secrets: false }).database?.host).toBe("db.example");
 });
 
 test("no secret has a default", () => {
@@ -108,7 +110,7 @@ test.each([
   ["MUSTER_TRUSTED_PROXIES", ["10.0.0.0/8, ::1", "fd00::/8"], ["10.0.0.0/33", "proxy", "10.0.0.1,", "::1/129"]],
   ["MUSTER_LOG_LEVEL", ["debug", "silent"], ["DEBUG", "verbose"]],
   ["MUSTER_RATE_LIMITS", ["on", "off", "2.5"], ["0", "yes", "1001", "-1"]],
-  ["MUSTER_DRAIN_TIMEOUT", ["0s", "25s"], ["26s", "1m"]],
+  ["MUSTER_DRAIN_TIMEOUT", ["0s", "24s"], ["25s", "1m"]],
   ["MUSTER_MAX_CONNECTIONS", ["1"], ["0"]],
   ["MUSTER_OPERATOR_KEY", [OPERATOR_KEY], ["mop_short", OPERATOR_KEY.slice(4), `mop_${"a".repeat(40)}`]],
   [

@@ -22,7 +22,9 @@ test("processes that start at once on an empty database run each migration once"
   try {
     const done = await Promise.all(dbs.map(migrate));
     const { rows } = await db.pool.query("select name from migrations");
-    expect(done.flat().toSorted()).toEqual(rows.map((row) => row.name).toSorted());
+    const names: string[] = rows.map((row) => row.name);
+    expect(done.flat()).toHaveLength(names.length);
+    expect(new Set(done.flat())).toEqual(new Set(names));
   } finally {
     await Promise.all(dbs.map((open) => open[Symbol.asyncDispose]()));
   }

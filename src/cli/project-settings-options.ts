@@ -1,0 +1,64 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type ProjectSettingsSchema, SigningAlgorithm } from "../gen/muster/v1/project_pb.ts";
+import { duration } from "../setting-values.ts";
+
+/** The settings of a project as options; those left out are not in it. */
+export interface SettingsOptions {
+  readonly tokenTtl?: number;
+  readonly tokenTtlMax?: number;
+  readonly signingAlgorithm?: "ed25519" | "es256" | "rs256";
+  readonly usersMayDeleteThemselves?: boolean;
+  readonly corsOrigin?: string[];
+  readonly defaultPresence?: string;
+  readonly userIdPattern?: string;
+}
+
+const ALGORITHMS = { ed25519: SigningAlgorithm.ED25519, es256: SigningAlgorithm.ES256, rs256: SigningAlgorithm.RS256 };
+
+/** Makes a parser of settings one of options. */
+const parsed =
+  <T>(parse: (text: string) => T) =>
+  (text: string): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
+    }
+  };
+
+const yesOrNo = (text: string): boolean => {
+  if (text !== "yes" && text !== "no") throw new Error("must be yes or no");
+  return text === "yes";
+};
+
+const collect = (text: string, before: string[] = []): string[] => (text === "none" ? [] : [...before, text]);
+
+/** Gives a command the options of a project's settings. */
+export function withSettings(command: Command): Command {
+  const span = parsed(duration("1m", "8760h"));
+  return command
+    .option("--token-ttl <span>", "how long a token lives, such as 24h", span)
+    .option("--token-ttl-max <span>", "the longest life a call may ask for, such as 720h", span)
+    .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
+    .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", parsed(yesOrNo))
+    .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
+    .option("--default-presence <status>", "the status of a user that has not set one")
+    .option("--user-id-pattern <regexp>", "what new external ids must match");
+}
+
+/** The settings that the options name. */
+export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
+  const { tokenTtl, tokenTtlMax, signingAlgorithm, usersMayDeleteThemselves, corsOrigin } = options;
+  const { defaultPresence, userIdPattern } = options;
+  return {
+    ...(tokenTtl !== undefined && { tokenTtl: durationFromMs(tokenTtl) }),
+    ...(tokenTtlMax !== undefined && { tokenTtlMax: durationFromMs(tokenTtlMax) }),
+    ...(signingAlgorithm !== undefined && { signingAlgorithm: ALGORITHMS[signingAlgorithm] }),
+    ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
+    ...(corsOrigin !== undefined && { corsOrigins: { values: corsOrigin } }),
+    ...(defaultPresence !== undefined && { defaultPresence }),
+    ...(userIdPattern !== undefined && { userIdPattern }),
+  };
+}

@@ -1,0 +1,36 @@
+import { Command, CommanderError } from "commander";
+import { failureOf } from "./failure.ts";
+import type { Host } from "./host.ts";
+import { keyCommand } from "./key-commands.ts";
+import { migrateCommand } from "./migrate-command.ts";
+import { projectCommand } from "./project-commands.ts";
+import { serveCommand } from "./serve-command.ts";
+
+/** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. */
+const FAILED = 1;
+const MISUSED = 2;
+
+/** Runs one `muster` command to its end and gives the exit code. */
+export async function runCommandLine(host: Host): Promise<number> {
+  const program = new Command("muster")
+    .description("The identity backend behind the login of chat, community and realtime apps")
+    .configureHelp({ showGlobalOptions: true })
+    .helpCommand(false);
+  for (const command of [serveCommand(host), migrateCommand(host), projectCommand(host), keyCommand(host)])
+    program.addCommand(command);
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
+    command
+      .exitOverride()
+      .showHelpAfterError("(see --help)")
+      .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
+  try {
+    await program.parseAsync([...host.args], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+    const failure = failureOf(error);
+    const text = host.args.includes("--json") ? JSON.stringify({ error: failure }) : `muster: ${failure.message}`;
+    host.stderr.write(`${text}\n`);
+    return FAILED;
+  }
+}

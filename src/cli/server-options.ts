@@ -1,0 +1,14 @@
+import type { Command } from "commander";
+
+/** The options of every command that talks to a running server. */
+export interface ServerOptions {
+  readonly url?: string;
+  readonly json?: true;
+}
+
+export function withServer(command: Command): Command {
+  return command
+    .option("--url <url>", "the server; otherwise MUSTER_URL, otherwise the development server of the data folder")
+    .option("--json", "print JSON, errors too")
+    .addHelpText("after", "\nThe operator key is read from MUSTER_OPERATOR_KEY; for a development server it is known.");
+}
