@@ -59,6 +59,8 @@ export default defineConfig({
     "typescript/unbound-method": "off",
     // To refuse control characters one has to name them.
     "no-control-regex": "off",
+    "unicorn/no-useless-spread": "off",
+    "vitest/require-to-throw-message": "off",
     "vitest/valid-expect": ["error", { maxArgs: 2 }],
     "typescript/only-throw-error": ["error", { allowThrowingUnknown: true, allowRethrowing: true }],
     "vitest/no-disabled-tests": "error",
