@@ -1,4 +1,6 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, describe, expect, test } from "vitest";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { run } from "../clients/support/run.ts";
 import { startServerProcess } from "../clients/support/server.ts";
 
@@ -30,8 +32,10 @@ describe.each(["grpc", "grpcweb", "connect"])("buf curl by %s", (protocol) => {
   test("shows the reason of a refusal", async () => {
     const refused = await bufCurl(protocol, "UserService/GetUser", { ref: { external_id: "nobody" } });
     expect(refused.code).not.toBe(0);
-    expect(refused.stderr).toMatch(/not_found/);
-    expect(refused.stderr).toMatch(/USER_NOT_FOUND/);
+    const error = JSON.parse(refused.stderr) as { code: string; details: { type: string; value: string }[] };
+    expect([error.code, error.details.map((it) => it.type)]).toEqual(["not_found", ["google.rpc.ErrorInfo"]]);
+    const info = fromBinary(ErrorInfoSchema, Buffer.from(error.details[0]?.value ?? "", "base64"));
+    expect(info.reason).toBe("USER_NOT_FOUND");
   });
 });
 
