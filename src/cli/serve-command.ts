@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { type Clock, systemClock } from "../clock.ts";
 import { readConfig } from "../config.ts";
+import { createLogger } from "../logger.ts";
 import { completeConfig } from "./complete-config.ts";
 import { provideDevelopmentProject } from "./development-project.ts";
 import type { Host } from "./host.ts";
@@ -24,7 +25,8 @@ async function serve(host: Host, json: boolean): Promise<void> {
   // The database starts while the server's code is read, which no other command needs.
   const [config, { startServer }] = await Promise.all([completeConfig(environment, resources), import("../server.ts")]);
   if (stop.aborted) return;
-  const server = resources.use(await startServer(config));
+  const logger = createLogger(config.logLevel, host.stderr);
+  const server = resources.use(await startServer(config, { logger }));
   if (!environment.database) await provideDevelopmentProject(config.dataDir, server.url, config.operatorKey);
   host.stdout.write(json ? `${JSON.stringify({ listening: server.url })}\n` : `muster listening on ${server.url}\n`);
   await aborted(stop);
