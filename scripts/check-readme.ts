@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -34,8 +34,11 @@ function copyProject(target: string): void {
   const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     encoding: "utf8",
   });
-  for (const path of listed.split("\0").filter((it) => it !== ""))
-    cpSync(path, join(target, path), { recursive: true, verbatimSymlinks: true });
+  for (const path of listed.split("\0").filter((it) => it !== "")) {
+    // The commands of the README install and delete: a link must not lead them out of the copy.
+    if (lstatSync(path).isSymbolicLink()) throw new Error(`${path} is a link: a clone of this is not by itself`);
+    cpSync(path, join(target, path), { recursive: true });
+  }
 }
 
 /** A reader's environment: not this project's programs, a port of its own, the Python that CI has prepared. */
