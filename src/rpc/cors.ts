@@ -21,14 +21,27 @@ const EXPOSED_HEADERS = [...cors.exposedHeaders, "x-request-id", "retry-after"].
  * Lets the pages of known origins read the answer, and answers preflights (Fetch Standard §3.2). Gives true if the request is
  * answered. An origin is named exactly, never `*`, because cookies may come along.
  */
-export async function applyCors(options: CorsOptions, request: NodeRequest, response: NodeResponse): Promise<boolean> {
+export function applyCors(
+  options: CorsOptions,
+  request: NodeRequest,
+  response: NodeResponse,
+): boolean | Promise<boolean> {
   const { origin } = request.headers;
   const preflight = request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
   response.setHeader(
     "vary",
     preflight ? "Origin, Access-Control-Request-Method, Access-Control-Request-Headers" : "Origin",
   );
-  if (!origin) return false;
+  return origin ? allowOrigin(options, origin, preflight, request, response) : false;
+}
+
+async function allowOrigin(
+  options: CorsOptions,
+  origin: string,
+  preflight: boolean,
+  request: NodeRequest,
+  response: NodeResponse,
+): Promise<boolean> {
   const known = ORIGIN.test(origin) && (await options.isKnownOrigin(origin));
   if (known) {
     response.setHeader("access-control-allow-origin", origin);

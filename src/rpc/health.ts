@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
+import { type Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
 import type { OpenStream, StreamRegistry } from "./open-streams.ts";
 import type { HttpRoute } from "./plain-http.ts";
 
@@ -25,21 +25,6 @@ export function createServingState(services: readonly DescService[], streams: St
     return serving ? Status.SERVING : Status.NOT_SERVING;
   };
 
-  async function* watch(name: string, context: HandlerContext) {
-    using stream = streams.open();
-    const state = createWakeUp(context, stream);
-    watchers.add(state.wake);
-    try {
-      for (let sent: Status | undefined; ; await state.next()) {
-        const status = statusOf(name);
-        if (status !== sent) yield { status };
-        sent = status;
-      }
-    } finally {
-      watchers.delete(state.wake);
-    }
-  }
-
   return {
     setServing(value) {
       if (value === serving) return;
@@ -55,13 +40,29 @@ export function createServingState(services: readonly DescService[], streams: St
         return { status: statusOf(service) };
       },
       list: () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status: statusOf(name) }])) }),
-      watch: ({ service }, context) => watch(service, context),
+      watch: ({ service }, context) => watch(() => statusOf(service), watchers, streams, context),
     },
     routes: [
       { method: "GET", path: /^\/healthz$/, handle: () => text(200, "alive\n") },
       { method: "GET", path: /^\/readyz$/, handle: () => (serving ? text(200, "ready\n") : text(503, "not ready\n")) },
     ],
   };
+}
+
+/** Gives the status, and then each change of it, until the caller leaves or the server ends the stream. */
+async function* watch(read: () => Status, watchers: Set<() => void>, streams: StreamRegistry, context: HandlerContext) {
+  using stream = streams.open();
+  const state = createWakeUp(context, stream);
+  watchers.add(state.wake);
+  try {
+    for (let sent: Status | undefined; ; await state.next()) {
+      const status = read();
+      if (status !== sent) yield { status };
+      sent = status;
+    }
+  } finally {
+    watchers.delete(state.wake);
+  }
 }
 
 const text = (status: number, body: string) => ({

@@ -25,16 +25,13 @@ interface Options {
 /** Refuses what is no sound request with 400, applies CORS, and hands over to the RPCs or the plain routes. Never throws. */
 export function createRequestListener(options: Options, limits: HttpLimits): RequestListener {
   const { rpc, routes, cors, clock, logger } = options;
-  /** When each HTTP/1.1 connection is too old, on the monotonic clock. */
-  const oldAt = new WeakMap<Socket, number>();
+  const isOld = createAgeCheck(limits, clock);
+  const pathOf = createPathReader();
   let closeIdle: (() => void) | undefined;
 
   function limitConnection(request: NodeRequest, response: NodeResponse): void {
     if ("stream" in response) return;
-    const { socket } = request;
-    const limit = oldAt.get(socket) ?? clock.monotonic() + jittered(limits.maxAgeMs);
-    oldAt.set(socket, limit);
-    if (closeIdle || clock.monotonic() >= limit) response.setHeader("connection", "close");
+    if (closeIdle || isOld(request.socket)) response.setHeader("connection", "close");
     // The connection counts as idle only after the response has ended.
     response.once("close", () => closeIdle && setImmediate(closeIdle));
   }
@@ -44,7 +41,8 @@ export function createRequestListener(options: Options, limits: HttpLimits): Req
     if (isTooLong(request, limits.maxHeaderBytes)) return send(request, response, { status: 431 });
     const path = pathOf(request);
     if (path === undefined) return send(request, response, { status: 400 });
-    if (await applyCors(cors, request, response)) return;
+    const answered = applyCors(cors, request, response);
+    if (answered && (await answered)) return;
     if (!rpc.serves(path)) return answerPlain(routes, request, response, path);
     if (request.method === "GET") response.setHeader("cache-control", "no-store");
     await rpc.handle(path, request, response);
@@ -66,6 +64,16 @@ export function createRequestListener(options: Options, limits: HttpLimits): Req
   };
 }
 
+/** Whether an HTTP/1.1 connection is so old that it takes no more requests. */
+function createAgeCheck(limits: HttpLimits, clock: Clock): (socket: Socket) => boolean {
+  const oldAt = new WeakMap<Socket, number>();
+  return (socket) => {
+    const limit = oldAt.get(socket) ?? clock.monotonic() + jittered(limits.maxAgeMs);
+    oldAt.set(socket, limit);
+    return clock.monotonic() >= limit;
+  };
+}
+
 /**
  * Whether an HTTP/2 header is longer than allowed, as RFC 9113 §6.5.2 counts. Node holds clients to the limit only once they
  * have acknowledged it, which is after their first requests.
@@ -77,13 +85,20 @@ function isTooLong(request: NodeRequest, maxBytes: number): boolean {
   return bytes > maxBytes;
 }
 
-/** The path without the query; undefined if the target or the authority is none that a URL can be made of. */
-function pathOf(request: NodeRequest): string | undefined {
-  const authority = "authority" in request ? request.authority : request.headers.host;
-  if (!authority || !/^[^\s/?#@\\]+$/.test(authority) || !URL.canParse(`http://${authority}/`)) return undefined;
-  const target = request.url ?? "";
-  // The absolute form is for proxies, but must be taken (RFC 9112 §3.2.2).
-  const local = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?#]*/i, "");
-  if (!local.startsWith("/") || !URL.canParse(target, "http://localhost")) return undefined;
-  return local.split("?", 1)[0];
+/** Tells the path without the query; undefined if the target or the authority is none that a URL can be made of. */
+function createPathReader(): (request: NodeRequest) => string | undefined {
+  // Nearly all requests come for one authority.
+  let known: string | undefined;
+  return (request) => {
+    const authority = "authority" in request ? request.authority : request.headers.host;
+    if (!authority || (authority !== known && !isAuthority(authority))) return undefined;
+    known = authority;
+    const target = request.url ?? "";
+    if (target.startsWith("/")) return target.split("?", 1)[0];
+    // The absolute form is for proxies, but must be taken (RFC 9112 §3.2.2).
+    if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return undefined;
+    return target.replace(/^https?:\/\/[^/?#]*/i, "").split("?", 1)[0] || "/";
+  };
 }
+
+const isAuthority = (text: string): boolean => /^[^\s/?#@\\]+$/.test(text) && URL.canParse(`http://${text}/`);

@@ -14,53 +14,62 @@ const LONGEST_SPAN = 315_576_000_000n;
 /** A message's fields that can hold something unsound. */
 type Plan = readonly DescField[];
 
+/** What the checks of one message share. */
+interface Walk {
+  readonly violations: Violation[];
+  readonly encodedBytes: number;
+  readonly planOf: (desc: DescMessage) => Plan;
+}
+
 /** Each message type's fields are looked at once. */
 export function createValueCheck(): ValueCheck {
   const plans = new Map<DescMessage, Plan>();
   const planOf = (desc: DescMessage): Plan => {
     let plan = plans.get(desc);
-    if (!plan) plans.set(desc, (plan = desc.fields.filter(canBeUnsound)));
+    if (!plan) {
+      plan = desc.fields.filter(canBeUnsound);
+      plans.set(desc, plan);
+    }
     return plan;
   };
-
-  return (root, message, encodedBytes) => {
+  return (desc, message, encodedBytes) => {
     const violations: Violation[] = [];
-
-    function checkMessage(desc: DescMessage, value: unknown, path: string): void {
-      // Struct stands as JSON, and a wrapper as what it wraps.
-      if (typeof value === "string") return checkText(value, path, violations);
-      if (typeof value !== "object" || value === null) return;
-      if (!("$typeName" in value)) return checkStruct(value, path, encodedBytes, violations);
-      if (desc.typeName === "google.protobuf.Timestamp") return checkTimestamp(value as never, path, violations);
-      if (desc.typeName === "google.protobuf.Duration") return checkDuration(value as never, path, violations);
-      for (const field of planOf(desc)) {
-        const held = valueOf(value, field);
-        if (held !== undefined) checkField(field, held, path ? `${path}.${field.name}` : field.name);
-      }
-    }
-
-    function checkOne(field: DescField, value: unknown, path: string): void {
-      if (field.message) checkMessage(field.message, value, path);
-      else if (typeof value === "string") checkText(value, path, violations);
-      else if (typeof value === "number" && !Number.isFinite(value))
-        violations.push({ field: path, description: "must be a finite number" });
-    }
-
-    function checkField(field: DescField, value: unknown, path: string): void {
-      if (field.fieldKind === "list") {
-        for (const [index, item] of (value as unknown[]).entries())
-          if (!isSound(item)) checkOne(field, item, `${path}[${index}]`);
-      } else if (field.fieldKind === "map") {
-        for (const [key, item] of Object.entries(value as object)) {
-          checkKey(key, path, violations);
-          checkOne(field, item, `${path}[${JSON.stringify(key)}]`);
-        }
-      } else checkOne(field, value, path);
-    }
-
-    checkMessage(root, message, "");
+    checkMessage({ violations, encodedBytes, planOf }, desc, message, "");
     return violations;
   };
+}
+
+function checkMessage(walk: Walk, desc: DescMessage, value: unknown, path: string): void {
+  const { violations, encodedBytes, planOf } = walk;
+  // Struct stands as JSON, and a wrapper as what it wraps.
+  if (typeof value === "string") return checkText(value, path, violations);
+  if (typeof value !== "object" || value === null) return;
+  if (!("$typeName" in value)) return checkStruct(value, path, encodedBytes, violations);
+  if (desc.typeName === "google.protobuf.Timestamp") return checkTimestamp(value as never, path, violations);
+  if (desc.typeName === "google.protobuf.Duration") return checkDuration(value as never, path, violations);
+  for (const field of planOf(desc)) {
+    const held = valueOf(value, field);
+    if (held !== undefined) checkField(walk, field, held, path ? `${path}.${field.name}` : field.name);
+  }
+}
+
+function checkField(walk: Walk, field: DescField, value: unknown, path: string): void {
+  if (field.fieldKind === "list") {
+    for (const [index, item] of (value as unknown[]).entries())
+      if (!isSound(item)) checkOne(walk, field, item, `${path}[${index}]`);
+  } else if (field.fieldKind === "map") {
+    for (const [key, item] of Object.entries(value as object)) {
+      checkKey(key, path, walk.violations);
+      checkOne(walk, field, item, `${path}[${JSON.stringify(key)}]`);
+    }
+  } else checkOne(walk, field, value, path);
+}
+
+function checkOne(walk: Walk, field: DescField, value: unknown, path: string): void {
+  if (field.message) checkMessage(walk, field.message, value, path);
+  else if (typeof value === "string") checkText(value, path, walk.violations);
+  else if (typeof value === "number" && !Number.isFinite(value))
+    walk.violations.push({ field: path, description: "must be a finite number" });
 }
 
 function canBeUnsound(field: DescField): boolean {

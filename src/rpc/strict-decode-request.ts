@@ -10,9 +10,10 @@ import type { Clock } from "../clock.ts";
 import { invalid, MusterError } from "../errors.ts";
 import { MALFORMED } from "./malformed.ts";
 import type { NodeRequest } from "./plain-http.ts";
-import { type Codec, createStrictDecode, type StrictDecode } from "./strict-decode.ts";
+import { createStrictDecode, type StrictDecode } from "./strict-decode.ts";
 import { readBody, unpack } from "./strict-decode-body.ts";
 import { formatOf, limitTimeout, onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
+import { type EncodedMessage, emptyQuery, messageOfQuery } from "./strict-decode-query.ts";
 
 export interface DecodeLimits {
   /** The longest message, in bytes, before and after decompression. */
@@ -50,28 +51,20 @@ export type DecodeRequest = (
   request: UniversalServerRequest,
 ) => Promise<UniversalServerRequest>;
 
-interface EncodedMessage {
-  readonly codec: Codec;
-  readonly bytes: () => Promise<Uint8Array>;
-}
-
 export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeRequest {
   const decode = createStrictDecode();
-
-  async function settle(
+  const settle = (
     method: DescMethod,
     request: UniversalServerRequest,
     format: RequestFormat | undefined,
     message: EncodedMessage,
-  ) {
-    try {
-      limitTimeout(request.header, format?.timeoutHeader ?? "connect-timeout-ms", limits.maxTimeoutMs);
-      request.contextValues?.set(DECODED, decode(method.input, message.codec, await message.bytes()));
-    } catch (error) {
-      if (!(error instanceof MusterError)) throw error;
-      request.contextValues?.set(MALFORMED, error);
-    }
-  }
+  ) => {
+    const timeoutHeader = format?.timeoutHeader ?? "connect-timeout-ms";
+    return note(request, async () => {
+      limitTimeout(request.header, timeoutHeader, limits.maxTimeoutMs);
+      return decode(method.input, message.codec, await message.bytes());
+    });
+  };
 
   return async (method, node, request) => {
     const maxBytes = limits.longerMessages.get(method) ?? limits.readMaxBytes;
@@ -101,6 +94,16 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
   };
 }
 
+/** Keeps what was decoded, or why it was not, in the context values. */
+async function note({ contextValues }: UniversalServerRequest, decoded: () => Promise<Message>): Promise<void> {
+  try {
+    contextValues?.set(DECODED, await decoded());
+  } catch (error) {
+    if (!(error instanceof MusterError)) throw error;
+    contextValues?.set(MALFORMED, error);
+  }
+}
+
 async function messageOfBody(
   node: NodeRequest,
   format: RequestFormat,
@@ -114,44 +117,6 @@ async function messageOfBody(
   if (!compressed) return data;
   if (encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");
   return unpack(data, maxBytes);
-}
-
-/** The message of a Connect GET; undefined where the protocol handler refuses the request by itself. */
-function messageOfQuery(url: URL, maxBytes: number): EncodedMessage | undefined {
-  const encoding = url.searchParams.get("encoding");
-  const compression = url.searchParams.get("compression") ?? "identity";
-  if ((encoding !== "proto" && encoding !== "json") || (compression !== "identity" && compression !== "gzip"))
-    return undefined;
-  const bytes = async () => {
-    const text = url.searchParams.get("message") ?? "";
-    if (url.searchParams.get("base64") !== "1" && !isDecodable(url.search))
-      throw invalid("", "the query is not valid UTF-8");
-    const message = url.searchParams.get("base64") === "1" ? fromBase64(text) : Buffer.from(text);
-    return compression === "gzip" ? unpack(message, maxBytes) : message;
-  };
-  return { codec: encoding === "json" ? "json" : "binary", bytes };
-}
-
-function isDecodable(query: string): boolean {
-  try {
-    return decodeURIComponent(query) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-/** Either alphabet, with or without padding. A `+` stands for a space in a query. */
-function fromBase64(text: string): Uint8Array {
-  const plain = text.replaceAll(" ", "+");
-  const digits = plain.replace(/=+$/, "");
-  if (!/^[A-Za-z0-9+/_-]*$/.test(digits) || digits.length % 4 === 1) throw invalid("", "the message is not base64");
-  return Buffer.from(digits, "base64");
-}
-
-function emptyQuery(address: string, codec: Codec): string {
-  const url = new URL(address);
-  url.search = codec === "json" ? "encoding=json&message=%7B%7D" : "encoding=proto&message=";
-  return url.toString();
 }
 
 function emptyBody(header: Headers, { codec, enveloped, encodingHeader }: RequestFormat): AsyncIterable<Uint8Array> {

@@ -13,73 +13,79 @@ const MAX_DEPTH = 100;
 /** Throws unless the bytes are a well-formed message of the given type. */
 export type WireCheck = (desc: DescMessage, bytes: Uint8Array) => void;
 
+type Fields = (desc: DescMessage) => ReadonlyMap<number, DescField>;
+
 /**
  * Looks over the binary form before it is decoded. The decoder believes the schema: it reads a field of the wrong wire type
  * as if it were the right one, and lets a nested message run over the end of its parent.
  */
 export function createWireCheck(): WireCheck {
   const fieldsOf = new Map<DescMessage, ReadonlyMap<number, DescField>>();
-  const fields = (desc: DescMessage) => {
+  const fields: Fields = (desc) => {
     let found = fieldsOf.get(desc);
-    if (!found) fieldsOf.set(desc, (found = new Map(desc.fields.map((field) => [field.number, field]))));
+    if (!found) {
+      found = new Map(desc.fields.map((field) => [field.number, field]));
+      fieldsOf.set(desc, found);
+    }
     return found;
   };
+  return (desc, bytes) => checkMessage(new BinaryReader(bytes), bytes.length, desc, 1, fields);
+}
 
-  function checkMessage(reader: BinaryReader, end: number, desc: DescMessage, depth: number): void {
-    if (depth > MAX_DEPTH) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`);
-    const known = fields(desc);
-    let structs = 0;
-    while (reader.pos < end) {
-      const [number, wireType] = reader.tag();
-      const field = known.get(number);
-      if (
-        field?.message?.typeName === "google.protobuf.Struct" &&
-        field.fieldKind === "message" &&
-        ++structs > STRUCT_REPEATS
-      )
-        throw new RangeError(`field ${field.name} comes too often`);
-      checkField(reader, end, field, number, wireType, depth);
-      if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
-    }
-  }
-
-  function checkField(
-    reader: BinaryReader,
-    end: number,
-    field: DescField | undefined,
-    number: number,
-    wireType: WireType,
-    depth: number,
-  ) {
-    if (!field) return void reader.skip(wireType, number, MAX_DEPTH - depth);
-    if (!wireTypesOf(field).includes(wireType)) throw new TypeError(`field ${field.name} has the wrong wire type`);
-    const inner = field.fieldKind === "map" ? undefined : field.message;
-    if (wireType !== WireType.LengthDelimited || (!inner && field.fieldKind !== "map"))
-      return void reader.skip(wireType, number);
-    const length = reader.uint32();
-    const innerEnd = reader.pos + length;
-    if (innerEnd > end) throw new RangeError("a message runs over the end of its parent");
-    if (inner) checkMessage(reader, innerEnd, inner, depth + 1);
-    else if (field.fieldKind === "map") checkEntry(reader, innerEnd, field, depth);
-  }
-
-  function checkEntry(reader: BinaryReader, end: number, field: DescField & { fieldKind: "map" }, depth: number): void {
-    while (reader.pos < end) {
-      const [number, wireType] = reader.tag();
-      const expected =
-        number === 1 ? wireTypeOf(field.mapKey) : number === 2 ? wireTypeOf(field.scalar ?? field.mapKind) : wireType;
-      if (wireType !== expected) throw new TypeError(`an entry of ${field.name} has the wrong wire type`);
-      if (number === 2 && field.message) {
-        const length = reader.uint32();
-        if (reader.pos + length > end) throw new RangeError("a message runs over the end of its parent");
-        checkMessage(reader, reader.pos + length, field.message, depth + 1);
-      } else reader.skip(wireType, number, MAX_DEPTH - depth);
+function checkMessage(reader: BinaryReader, end: number, desc: DescMessage, depth: number, fields: Fields): void {
+  if (depth > MAX_DEPTH) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`);
+  const known = fields(desc);
+  let structs = 0;
+  while (reader.pos < end) {
+    const [number, wireType] = reader.tag();
+    const field = known.get(number);
+    if (!field) reader.skip(wireType, number, MAX_DEPTH - depth);
+    else {
+      if (isStruct(field) && ++structs > STRUCT_REPEATS) throw new RangeError(`field ${field.name} comes too often`);
+      checkField(reader, end, field, wireType, depth, fields);
     }
     if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
   }
-
-  return (desc, bytes) => checkMessage(new BinaryReader(bytes), bytes.length, desc, 1);
 }
+
+function checkField(
+  reader: BinaryReader,
+  end: number,
+  field: DescField,
+  wireType: WireType,
+  depth: number,
+  fields: Fields,
+) {
+  if (!wireTypesOf(field).includes(wireType)) throw new TypeError(`field ${field.name} has the wrong wire type`);
+  if (field.fieldKind === "map") checkEntry(reader, innerEnd(reader, end), field, depth, fields);
+  else if (field.message && wireType === WireType.LengthDelimited)
+    checkMessage(reader, innerEnd(reader, end), field.message, depth + 1, fields);
+  else reader.skip(wireType, field.number, MAX_DEPTH - depth);
+}
+
+type MapField = DescField & { fieldKind: "map" };
+
+function checkEntry(reader: BinaryReader, end: number, field: MapField, depth: number, fields: Fields): void {
+  while (reader.pos < end) {
+    const [number, wireType] = reader.tag();
+    const kinds = [wireType, wireTypeOf(field.mapKey), wireTypeOf(field.scalar ?? field.mapKind)];
+    if ((kinds[number] ?? wireType) !== wireType)
+      throw new TypeError(`an entry of ${field.name} has the wrong wire type`);
+    if (number === 2 && field.message) checkMessage(reader, innerEnd(reader, end), field.message, depth + 1, fields);
+    else reader.skip(wireType, number, MAX_DEPTH - depth);
+  }
+  if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
+}
+
+/** Where the message that begins here ends. */
+function innerEnd(reader: BinaryReader, end: number): number {
+  const length = reader.uint32();
+  if (reader.pos + length > end) throw new RangeError("a message runs over the end of its parent");
+  return reader.pos + length;
+}
+
+const isStruct = (field: DescField): boolean =>
+  field.fieldKind === "message" && field.message.typeName === "google.protobuf.Struct";
 
 function wireTypesOf(field: DescField): readonly WireType[] {
   if (field.fieldKind === "map" || (field.fieldKind === "list" && field.listKind === "message"))

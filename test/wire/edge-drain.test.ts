@@ -46,7 +46,7 @@ test("a draining server takes no new connections and hangs up on idle ones", asy
   await expect.poll(() => edge.http.connections).toBe(2);
   expect(await edge.http.drain(10_000)).toBe(0);
   await Promise.all([undecided.gone, idle.gone]);
-  await expect(fetch(`${edge.url}/healthz`)).rejects.toThrow();
+  await expect(fetch(`${edge.url}/healthz`)).rejects.toThrow("fetch failed");
 });
 
 test("what does not end by itself is broken off after the grace, and counted", async () => {

@@ -1,12 +1,18 @@
 import { gzipSync } from "node:zlib";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
-import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
-import { WatchPresenceRequestSchema } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { UpsertUserRequestSchema } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { GET_USER, overHttp2, type RawAnswer, startEdge, UPSERT_USER, WATCH } from "./edge-server.ts";
+import {
+  connectOutcome,
+  enveloped,
+  grpcOutcome,
+  grpcWebOutcome,
+  type Outcome,
+  overHttp1,
+  type,
+} from "./edge-outcomes.ts";
+import { overHttp2, type RawAnswer, startEdge, UPSERT_USER } from "./edge-server.ts";
 
 let edge: Awaited<ReturnType<typeof startEdge>>;
 beforeAll(async () => {
@@ -14,89 +20,20 @@ beforeAll(async () => {
 });
 afterAll(() => edge[Symbol.asyncDispose]());
 
-interface Outcome {
-  readonly code: string;
-  readonly reason: string | undefined;
-  readonly violations: number;
-}
-
-/** The codes by their gRPC number. */
-const CODES = [
-  "ok",
-  "canceled",
-  "unknown",
-  "invalid_argument",
-  "deadline_exceeded",
-  "not_found",
-  "",
-  "",
-  "resource_exhausted",
-  "",
-  "",
-  "",
-  "unimplemented",
-  "internal",
-  "unavailable",
-];
-
-function grpcOutcome(trailers: Record<string, string>): Outcome {
-  const status = fromBinary(StatusSchema, Buffer.from(trailers["grpc-status-details-bin"] ?? "", "base64"));
-  const infos = status.details.filter(({ typeUrl }) => typeUrl.endsWith(ErrorInfoSchema.typeName));
-  const requests = status.details.filter(({ typeUrl }) => typeUrl.endsWith(BadRequestSchema.typeName));
-  const violations = requests.flatMap(({ value }) => fromBinary(BadRequestSchema, value).fieldViolations);
-  const reason = infos[0] && fromBinary(ErrorInfoSchema, infos[0].value).reason;
-  return { code: CODES[Number(trailers["grpc-status"])] ?? "none", reason, violations: violations.length };
-}
-
-function connectOutcome(
-  error: { code?: string; details?: { type: string; debug?: unknown; value: string }[] } | undefined,
-): Outcome {
-  const detail = (type: string) => error?.details?.find((each) => each.type === type)?.value;
-  const info = detail(ErrorInfoSchema.typeName);
-  const bad = detail(BadRequestSchema.typeName);
-  return {
-    code: error?.code ?? "ok",
-    reason: info === undefined ? undefined : fromBinary(ErrorInfoSchema, Buffer.from(info, "base64")).reason,
-    violations: bad === undefined ? 0 : fromBinary(BadRequestSchema, Buffer.from(bad, "base64")).fieldViolations.length,
-  };
-}
-
-/** The last envelope of a body, which ends a stream. */
-function lastEnvelope(body: Buffer): Buffer {
-  let last: Buffer = Buffer.alloc(0);
-  for (let at = 0; at + 5 <= body.length; at += 5 + body.readUInt32BE(at + 1)) last = body.subarray(at + 5);
-  return last;
-}
-
-function grpcWebOutcome({ body }: RawAnswer): Outcome {
-  const lines = String(lastEnvelope(body))
-    .split("\r\n")
-    .map((line) => line.split(/: ?/, 2) as [string, string]);
-  return grpcOutcome(Object.fromEntries(lines));
-}
-
-async function overHttp1(path: string, headers: Record<string, string>, body?: Uint8Array): Promise<RawAnswer> {
-  const answer = await fetch(
-    edge.url + path,
-    body ? { method: "POST", headers, body: Buffer.from(body) } : { headers },
-  );
-  return { status: answer.status, headers: {}, trailers: {}, body: Buffer.from(await answer.arrayBuffer()) };
-}
-
+const h1 = (path: string, headers: Record<string, string>, body?: Uint8Array) =>
+  overHttp1(edge.url, path, headers, body);
 const h2 = (path: string, headers: Record<string, string>, body?: Uint8Array) =>
   overHttp2(edge.url, path, headers, body);
-const type = (value: string) => ({ "content-type": value });
-const enveloped = (message: Uint8Array) => encodeEnvelope(0, message);
 
 type Call = (message: Uint8Array) => Promise<Outcome>;
 const BINARY: Record<string, Call> = {
   gRPC: async (m) =>
     grpcOutcome((await h2(UPSERT_USER, { ...type("application/grpc"), te: "trailers" }, enveloped(m))).trailers),
   "gRPC-Web, HTTP/1.1": async (m) =>
-    grpcWebOutcome(await overHttp1(UPSERT_USER, type("application/grpc-web+proto"), enveloped(m))),
+    grpcWebOutcome(await h1(UPSERT_USER, type("application/grpc-web+proto"), enveloped(m))),
   "gRPC-Web, HTTP/2": async (m) => grpcWebOutcome(await h2(UPSERT_USER, type("application/grpc-web"), enveloped(m))),
   "Connect, HTTP/1.1": async (m) =>
-    connectOutcome(JSON.parse(errorText(await overHttp1(UPSERT_USER, type("application/proto"), m)))),
+    connectOutcome(JSON.parse(errorText(await h1(UPSERT_USER, type("application/proto"), m)))),
   "Connect, HTTP/2": async (m) =>
     connectOutcome(JSON.parse(errorText(await h2(UPSERT_USER, type("application/proto"), m)))),
   "gzipped Connect": async (m) =>
@@ -113,12 +50,11 @@ const BINARY: Record<string, Call> = {
 };
 const JSON_CALLS: Record<string, Call> = {
   "Connect JSON, HTTP/1.1": async (m) =>
-    connectOutcome(JSON.parse(errorText(await overHttp1(UPSERT_USER, type("application/json"), m)))),
+    connectOutcome(JSON.parse(errorText(await h1(UPSERT_USER, type("application/json"), m)))),
   "Connect JSON, HTTP/2": async (m) =>
     connectOutcome(JSON.parse(errorText(await h2(UPSERT_USER, type("application/json"), m)))),
   "gRPC JSON": async (m) => grpcOutcome((await h2(UPSERT_USER, type("application/grpc+json"), enveloped(m))).trailers),
-  "gRPC-Web JSON": async (m) =>
-    grpcWebOutcome(await overHttp1(UPSERT_USER, type("application/grpc-web+json"), enveloped(m))),
+  "gRPC-Web JSON": async (m) => grpcWebOutcome(await h1(UPSERT_USER, type("application/grpc-web+json"), enveloped(m))),
 };
 
 const errorText = ({ status, body }: RawAnswer): string => (status === 200 ? "{}" : String(body));
@@ -227,144 +163,6 @@ describe.for(Object.entries(JSON_CALLS))("%s", ([, call]) => {
   test("passes over fields that it does not know", async () => {
     expect((await call(Buffer.from('{"externalId":"a","newField":{"x":1}}'))).code).toBe("ok");
   });
-});
-
-const get = (query: string) => `${GET_USER}?${query}`;
-const BAD_QUERIES: Record<string, string> = {
-  "broken base64": get("encoding=proto&base64=1&message=%21%21"),
-  "base64 of a length that cannot be": get("encoding=proto&base64=1&message=A"),
-  "base64 of no message": get(`encoding=proto&base64=1&message=${Buffer.of(0x0a, 9).toString("base64url")}`),
-  "broken JSON": get("encoding=json&message=%7B"),
-  "no message in JSON": get("encoding=json"),
-  "invalid UTF-8": get("encoding=json&message=%7B%22a%22%3A%22%ff%22%7D"),
-  "broken gzip": get("encoding=json&compression=gzip&base64=1&message=AAAA"),
-};
-
-test.for(Object.entries(BAD_QUERIES))(
-  "a GET with %s is an invalid argument on both versions of HTTP",
-  async ([, path]) => {
-    for (const answer of [await overHttp1(path, {}), await h2(path, {})]) {
-      expect(answer.status).toBe(400);
-      const { code, reason } = connectOutcome(JSON.parse(String(answer.body)));
-      expect({ code, reason }).toEqual({ code: "invalid_argument", reason: "REQUEST_INVALID" });
-    }
-  },
-);
-
-test("a GET takes base64 with and without padding, and compressed", async () => {
-  const message = Buffer.from('{"ref":{"externalId":"zoë"}}');
-  for (const query of [
-    `encoding=json&base64=1&message=${encodeURIComponent(message.toString("base64"))}`,
-    `encoding=json&base64=1&message=${message.toString("base64url")}`,
-    `encoding=json&base64=1&compression=gzip&message=${gzipSync(message).toString("base64url")}`,
-    `encoding=json&message=${encodeURIComponent(String(message))}`,
-  ])
-    expect(JSON.parse(String((await overHttp1(get(query), {})).body))).toMatchObject({ user: { id: "zoë" } });
-});
-
-const BAD_ENVELOPES: Record<string, Uint8Array> = {
-  "no message": Buffer.alloc(0),
-  "two messages": Buffer.concat([encodeEnvelope(0, new Uint8Array()), encodeEnvelope(0, new Uint8Array())]),
-  "half an envelope": Buffer.from([0, 0, 0]),
-  "an envelope that is longer than the body": Buffer.from([0, 0, 0, 0, 9, 1]),
-  "unknown flags": encodeEnvelope(0x40, new Uint8Array()),
-  "a compressed message without a word on how": encodeEnvelope(1, gzipSync("")),
-};
-
-test.for(Object.entries(BAD_ENVELOPES))(
-  "a body of %s is an invalid argument on every protocol with envelopes",
-  async ([, body]) => {
-    const outcomes = [
-      grpcOutcome((await h2(UPSERT_USER, type("application/grpc"), body)).trailers),
-      grpcWebOutcome(await h2(UPSERT_USER, type("application/grpc-web"), body)),
-      grpcOutcome((await h2(WATCH, type("application/grpc"), body)).trailers),
-      connectOutcome(
-        JSON.parse(String(lastEnvelope((await h2(WATCH, type("application/connect+proto"), body)).body))).error,
-      ),
-      connectOutcome(
-        JSON.parse(String(lastEnvelope((await overHttp1(WATCH, type("application/connect+json"), body)).body))).error,
-      ),
-    ];
-    for (const { code, reason } of outcomes)
-      expect({ code, reason }).toEqual({ code: "invalid_argument", reason: "REQUEST_INVALID" });
-  },
-);
-
-test("a malformed message that opens a stream is an invalid argument", async () => {
-  const message = toBinary(
-    WatchPresenceRequestSchema,
-    create(WatchPresenceRequestSchema, { minInterval: { seconds: 315_576_000_001n, nanos: 0 } }),
-  );
-  const outcomes = [
-    grpcOutcome((await h2(WATCH, type("application/grpc"), enveloped(message))).trailers),
-    grpcWebOutcome(await overHttp1(WATCH, type("application/grpc-web"), enveloped(message))),
-    connectOutcome(
-      JSON.parse(
-        String(lastEnvelope((await overHttp1(WATCH, type("application/connect+proto"), enveloped(message))).body)),
-      ).error,
-    ),
-  ];
-  for (const { code, reason } of outcomes)
-    expect({ code, reason }).toEqual({ code: "invalid_argument", reason: "REQUEST_INVALID" });
-});
-
-test("a malformed message within a stream of them is an invalid argument", async () => {
-  const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-  const body = Buffer.concat([enveloped(Uint8Array.of(0x3a, 1, 0x2a)), enveloped(Uint8Array.of(0x3a, 9))]);
-  const answer = await h2(path, type("application/grpc"), body);
-  expect(grpcOutcome(answer.trailers).code).toBe("invalid_argument");
-});
-
-test("a deadline that is none is an invalid argument", async () => {
-  const { trailers } = await h2(UPSERT_USER, { ...type("application/grpc"), "grpc-timeout": "soon" }, Buffer.alloc(5));
-  expect(grpcOutcome(trailers).code).toBe("invalid_argument");
-  const answer = await h2(UPSERT_USER, { ...type("application/json"), "connect-timeout-ms": "-1" }, Buffer.from("{}"));
-  expect(JSON.parse(String(answer.body)).code).toBe("invalid_argument");
-});
-
-test("what says it is gzip and is not is an invalid argument", async () => {
-  for (const body of [Buffer.from("not gzip"), gzipSync("{}").subarray(0, 12)]) {
-    const answer = await h2(UPSERT_USER, { ...type("application/json"), "content-encoding": "gzip" }, body);
-    expect(JSON.parse(String(answer.body)).code).toBe("invalid_argument");
-  }
-});
-
-test("a gzip bomb is refused without being unpacked", async () => {
-  const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024), { level: 9 });
-  const before = process.memoryUsage().rss;
-  const outcomes = [
-    connectOutcome(
-      JSON.parse(
-        String((await h2(UPSERT_USER, { ...type("application/json"), "content-encoding": "gzip" }, bomb)).body),
-      ),
-    ),
-    grpcOutcome(
-      (await h2(UPSERT_USER, { ...type("application/grpc"), "grpc-encoding": "gzip" }, encodeEnvelope(1, bomb)))
-        .trailers,
-    ),
-  ];
-  for (const { code, reason } of outcomes)
-    expect({ code, reason }).toEqual({ code: "resource_exhausted", reason: "MESSAGE_TOO_LARGE" });
-  expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
-});
-
-test("the content type, the method and the path each have their status", async () => {
-  const post = (path: string, contentType: string) => h2(path, type(contentType), Buffer.from("{}"));
-  for (const contentType of [
-    "text/plain",
-    "application/grpc-web-text",
-    "application/connect+json",
-    "application/xml",
-    "application/json; charset=latin1",
-  ])
-    expect((await post(UPSERT_USER, contentType)).status).toBe(415);
-  expect((await post(WATCH, "application/json")).status).toBe(415);
-  expect((await post("/muster.v1.UserService/Nothing", "application/json")).status).toBe(404);
-  expect((await h2(`${GET_USER}?encoding=xml&message=`, {})).status).toBe(415);
-  const refused = await h2(`${UPSERT_USER}?encoding=json&message=%7B%7D`, {});
-  expect(refused.status).toBe(405);
-  expect(refused.headers["allow"]).toBe("POST");
-  expect((await fetch(edge.url + GET_USER, { method: "PUT" })).headers.get("allow")).toContain("GET");
 });
 
 test("nothing malformed was worth a line in the log", () => {

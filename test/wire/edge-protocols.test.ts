@@ -201,7 +201,11 @@ test.for(["grpc", "grpcweb", "connect"])(
   async (protocol) => {
     const { stdout } = await run("buf", [
       "curl",
-      ...["--protocol", protocol, "--http2-prior-knowledge", "-d", '{"ref":{"externalId":"zoë"}}'],
+      "--protocol",
+      protocol,
+      "--http2-prior-knowledge",
+      "-d",
+      '{"ref":{"externalId":"zoë"}}',
       `${edge.url}${GET_USER}`,
     ]);
     expect(JSON.parse(stdout)).toMatchObject({ user: { id: "zoë" } });
