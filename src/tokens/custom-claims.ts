@@ -22,6 +22,14 @@ export function checkCustomClaims(claims: JsonObject): JsonObject {
   return claims;
 }
 
+/** Checks whom a token is to be for. With the bounds of the claims it keeps every token under 16 KiB. REQUEST_INVALID. */
+export function checkAudience(audience: readonly string[]): void {
+  if (!audience.every((name) => name !== "" && isText(name)))
+    throw invalid("audience", "must hold well-formed names only");
+  if (Buffer.byteLength(JSON.stringify(audience)) > MAX_BYTES)
+    throw invalid("audience", `must be at most ${MAX_BYTES} bytes as JSON`);
+}
+
 /** A token that its own verifier would refuse is not made. */
 function checkValue(value: JsonValue, depth: number): void {
   if (typeof value === "number" && !Number.isFinite(value)) throw invalid("claims", "must hold finite numbers only");

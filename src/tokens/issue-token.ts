@@ -1,4 +1,3 @@
-import { CompactSign } from "jose";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { query, type Statement } from "../db/statement.ts";
@@ -6,11 +5,11 @@ import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { ProjectDirectory, ProjectSettings } from "../projects/projects.ts";
 import { type ProjectScope, requireUser, type UserIdentity, type UserKey } from "../users/users.ts";
-import { checkCustomClaims } from "./custom-claims.ts";
+import { checkAudience, checkCustomClaims } from "./custom-claims.ts";
 import type { Issuers } from "./issuer.ts";
+import { signText } from "./signing-algorithm.ts";
 import type { ProjectKey, SigningKeys } from "./signing-keys.ts";
 import type { JsonObject } from "./strict-json.ts";
-import { MAX_TOKEN_LENGTH } from "./strict-jwt.ts";
 import { ACCESS_TOKEN_TYPE } from "./verify-token.ts";
 
 export interface IssueTokenPorts {
@@ -66,6 +65,7 @@ export async function issueToken(
   input: IssueTokenInput,
 ): Promise<{ signedToken: string; token: IssuedToken }> {
   const claims = checkCustomClaims(input.claims ?? {});
+  checkAudience(input.audience);
   const { settings } = await ports.projects.get(scope.projectId);
   const lifetimeMs = lifetimeOf(settings, input.ttlMs);
   const key = await activeKey(ports.keys, scope.projectId);
@@ -83,7 +83,7 @@ export async function issueToken(
     jti: tokenId,
     ext: user.externalId,
   };
-  return { signedToken: await sign(key, payload), token: { tokenId, userId: user.id, issuedAt, expiresAt } };
+  return { signedToken: await signedTokenOf(key, payload), token: { tokenId, userId: user.id, issuedAt, expiresAt } };
 }
 
 function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = tokenTtlMs): number {
@@ -106,9 +106,10 @@ async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectK
 async function holderOf(
   db: Database,
   scope: ProjectScope,
-  { key, stateless }: IssueTokenInput,
+  input: IssueTokenInput,
   token: { tokenId: string; issuedAt: number; expiresAt: number },
 ): Promise<UserIdentity> {
+  const { key, stateless } = input;
   if (stateless) return requireUser(db, scope, key);
   const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
   const times = [new Date(token.issuedAt), new Date(token.expiresAt)];
@@ -119,8 +120,10 @@ async function holderOf(
     [scope.projectId, value, token.tokenId, ...times],
     scope.signal,
   );
-  // Says whether there never was such a user or it was deleted.
-  return user ?? requireUser(db, scope, key);
+  if (user) return user;
+  // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
+  await requireUser(db, scope, key);
+  return holderOf(db, scope, input, token);
 }
 
 const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<UserKey> => ({
@@ -131,10 +134,11 @@ const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<Us
 const audienceOf = (audience: readonly string[], projectId: string): string | readonly string[] =>
   audience.length > 1 ? audience : (audience[0] ?? projectId);
 
-async function sign(key: ProjectKey, payload: JsonObject): Promise<string> {
-  const signedToken = await new CompactSign(Buffer.from(JSON.stringify(payload)))
-    .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id })
-    .sign(await key.signingKey());
-  if (signedToken.length > MAX_TOKEN_LENGTH) throw invalid("claims", "make the token longer than 16 KiB");
-  return signedToken;
+async function signedTokenOf(key: ProjectKey, claims: JsonObject): Promise<string> {
+  const header = { typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id };
+  const text = `${encode(header)}.${encode(claims)}`;
+  const signature = await signText(key.algorithm, key.signingKey(), text);
+  return `${text}.${signature.toString("base64url")}`;
 }
+
+const encode = (part: JsonObject): string => Buffer.from(JSON.stringify(part)).toString("base64url");

@@ -1,3 +1,4 @@
+import { createPrivateKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { type CryptoKey, importJWK, type JWK } from "jose";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
@@ -21,7 +22,7 @@ export interface ProjectKey {
   /** Stays the same object for as long as the key is there. */
   readonly verifyingKey: CryptoKey;
   /** Unseals the private half at its first use. */
-  signingKey(): Promise<CryptoKey>;
+  signingKey(): KeyObject;
 }
 
 /** The signing keys of all projects, as this process knows them: at most 500 ms old, older only while the database is away. */
@@ -81,7 +82,7 @@ async function keyOf(sealer: Sealer, projectId: string, row: Row, last: readonly
   const same = last.find((key) => key.id === row.id);
   if (same) return same.state === row.state ? same : { ...same, state: row.state };
   const { alg } = ALGORITHMS[row.algorithm];
-  let signingKey: CryptoKey | undefined;
+  let signingKey: KeyObject | undefined;
   return {
     id: row.id,
     algorithm: row.algorithm,
@@ -89,14 +90,14 @@ async function keyOf(sealer: Sealer, projectId: string, row: Row, last: readonly
     state: row.state,
     jwk: publishedJwk({ id: row.id, algorithm: row.algorithm, publicJwk: row.public_jwk }),
     verifyingKey: await importKey(row.public_jwk, alg),
-    signingKey: async () => (signingKey ??= await unseal(sealer, projectId, row, alg)),
+    signingKey: () => (signingKey ??= unseal(sealer, projectId, row)),
   };
 }
 
-async function unseal(sealer: Sealer, projectId: string, row: Row, alg: string): Promise<CryptoKey> {
+function unseal(sealer: Sealer, projectId: string, row: Row): KeyObject {
   const secret = sealer.open(row.sealed_private_key, { purpose: SIGNING_KEY_PURPOSE, projectId, id: row.id });
   try {
-    return await importKey(JSON.parse(secret.toString()) as JWK, alg);
+    return createPrivateKey({ key: JSON.parse(secret.toString()) as JsonWebKey, format: "jwk" });
   } finally {
     secret.fill(0);
   }

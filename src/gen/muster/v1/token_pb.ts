@@ -39,7 +39,7 @@ export type Token = Message<"muster.v1.Token"> & {
   userId: string;
 
   /**
-   * When it was issued, the claim `iat`.
+   * When it was issued, the claim `iat`: a full second.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 3;
    */
@@ -88,7 +88,7 @@ export type TokenJson = {
   userId?: string;
 
   /**
-   * When it was issued, the claim `iat`.
+   * When it was issued, the claim `iat`: a full second.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 3;
    */
@@ -158,7 +158,7 @@ export type SigningKey = Message<"muster.v1.SigningKey"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * The public key as a JWK in JSON.
+   * The public key as a JWK in JSON (RFC 7517), with `kid`, `alg` and `use` as it stands in the JWKS.
    *
    * @generated from field: string public_jwk = 5;
    */
@@ -200,7 +200,7 @@ export type SigningKeyJson = {
   createTime?: TimestampJson;
 
   /**
-   * The public key as a JWK in JSON.
+   * The public key as a JWK in JSON (RFC 7517), with `kid`, `alg` and `use` as it stands in the JWKS.
    *
    * @generated from field: string public_jwk = 5;
    */

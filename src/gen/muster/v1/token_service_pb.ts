@@ -38,7 +38,8 @@ export type IssueTokenRequest = Message<"muster.v1.IssueTokenRequest"> & {
   ref?: UserRef | undefined;
 
   /**
-   * How long it lives, 1 s to the project's `token_ttl_max`; unset: the project's `token_ttl`.
+   * How long it lives, 1 s to the project's `token_ttl_max`, rounded up to whole seconds; unset: the project's `token_ttl`.
+   * The life counts from the full second in which the token is issued.
    *
    * @generated from field: google.protobuf.Duration ttl = 2;
    */
@@ -46,14 +47,15 @@ export type IssueTokenRequest = Message<"muster.v1.IssueTokenRequest"> & {
 
   /**
    * Claims of the caller's own, at most 20 and 4 KiB as JSON. The names of registered claims (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`,
-   * `jti`) and of Muster's own (`sid`, `ext`) are refused.
+   * `jti`) and of Muster's own (`sid`, `ext`) are refused, as are the names `__proto__`, `constructor` and `prototype` at any depth.
    *
    * @generated from field: google.protobuf.Struct claims = 3;
    */
   claims?: JsonObject | undefined;
 
   /**
-   * Who the token is for, the claim `aud`; empty: the project id. At most 10 of 1–255 bytes.
+   * Who the token is for, the claim `aud`; empty: the project id. At most 10 of 1–255 bytes, 4 KiB as JSON in all. Muster itself
+   * accepts a token as a credential only if the project id is among them.
    *
    * @generated from field: repeated string audience = 4;
    */
@@ -81,7 +83,8 @@ export type IssueTokenRequestJson = {
   ref?: UserRefJson;
 
   /**
-   * How long it lives, 1 s to the project's `token_ttl_max`; unset: the project's `token_ttl`.
+   * How long it lives, 1 s to the project's `token_ttl_max`, rounded up to whole seconds; unset: the project's `token_ttl`.
+   * The life counts from the full second in which the token is issued.
    *
    * @generated from field: google.protobuf.Duration ttl = 2;
    */
@@ -89,14 +92,15 @@ export type IssueTokenRequestJson = {
 
   /**
    * Claims of the caller's own, at most 20 and 4 KiB as JSON. The names of registered claims (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`,
-   * `jti`) and of Muster's own (`sid`, `ext`) are refused.
+   * `jti`) and of Muster's own (`sid`, `ext`) are refused, as are the names `__proto__`, `constructor` and `prototype` at any depth.
    *
    * @generated from field: google.protobuf.Struct claims = 3;
    */
   claims?: StructJson;
 
   /**
-   * Who the token is for, the claim `aud`; empty: the project id. At most 10 of 1–255 bytes.
+   * Who the token is for, the claim `aud`; empty: the project id. At most 10 of 1–255 bytes, 4 KiB as JSON in all. Muster itself
+   * accepts a token as a credential only if the project id is among them.
    *
    * @generated from field: repeated string audience = 4;
    */
@@ -371,8 +375,9 @@ export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse, 
  */
 export const TokenService: GenService<{
   /**
-   * Mints a JWT for a user. It verifies without a call against the project's JWKS.
-   * Reasons: USER_NOT_FOUND, USER_DELETED.
+   * Mints a JWT for a user, of at most 16 KiB. It verifies without a call against the project's JWKS, published at
+   * `/projects/<id>/.well-known/jwks.json`. Reasons: USER_NOT_FOUND, USER_DELETED, RESERVED_USER (for `me`),
+   * REQUEST_INVALID (a life over the project's maximum, a claim that is not free to set).
    *
    * @generated from rpc muster.v1.TokenService.IssueToken
    */
@@ -382,7 +387,7 @@ export const TokenService: GenService<{
     output: typeof IssueTokenResponseSchema;
   },
   /**
-   * Says whether a JWT of this project is valid now, and whose it is. An invalid one is an answer, not an error.
+   * Says whether a JWT of this project is valid now, whomever it is for, and whose it is. An invalid one is an answer, not an error.
    *
    * @generated from rpc muster.v1.TokenService.VerifyToken
    */
