@@ -35,8 +35,10 @@ async function run<Row extends QueryResultRow>(
   values: unknown[],
   signal: AbortSignal | undefined,
 ): Promise<Row[]> {
-  const client = await pool.connect();
+  const client = await connect(pool, signal);
   let cancelled = false;
+  /** Whatever is no error of the statement itself is one of the connection. */
+  let broken = false;
   const cancel = () => {
     cancelled = true;
     void cancelStatement(pool, client);
@@ -45,10 +47,30 @@ async function run<Row extends QueryResultRow>(
   try {
     const result = await client.query<Row>({ name: statement.name, text: statement.text, values, types });
     return result.rows;
+  } catch (error) {
+    broken = (error as { severity?: string }).severity !== "ERROR";
+    throw error;
   } finally {
     signal?.removeEventListener("abort", cancel);
     // A cancel request names the connection, not the statement: one that is late must not hit somebody else's.
-    client.release(cancelled);
+    client.release(cancelled || broken);
+  }
+}
+
+/** A connection of the pool. A caller that leaves while it waits leaves at once, and its place in the queue comes to nothing. */
+async function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
+  const connecting = pool.connect();
+  if (!signal) return connecting;
+  const left = Promise.withResolvers<never>();
+  const leave = () => left.reject(signal.reason);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await Promise.race([connecting, left.promise]);
+  } catch (error) {
+    void connecting.then((client) => client.release()).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 }
 

@@ -68,6 +68,7 @@ export function statusOf(error: unknown, signal: AbortSignal, logger: Logger): S
 
 function reasonOf(error: unknown, signal: AbortSignal): MusterError | undefined {
   if (error instanceof MusterError) return error;
+  if (signal.aborted && signal.reason instanceof MusterError) return signal.reason;
   // Whatever falls out of work that was given up, the reason for giving up is what matters.
   const cause = signal.aborted ? ConnectError.from(signal.reason, Code.Canceled) : error;
   if (!(cause instanceof ConnectError)) return undefined;
