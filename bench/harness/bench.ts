@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { startEmbeddedPostgres } from "../../src/db/embedded-postgres.ts";
+import { connectionOptions, type DatabaseAddress } from "../../src/db/orm.ts";
+import { type Child, spawnChild } from "./child.ts";
+import type { SubjectOptions } from "./subject-process.ts";
+import { makeTenant, type Tenant } from "./tenant.ts";
+
+/** A Muster in a process of its own. */
+export interface Muster {
+  readonly process: Child;
+  readonly url: string;
+  readonly port: number;
+  readonly options: SubjectOptions;
+}
+
+/** What rows measure with. What they start ends with the row. */
+export interface Bench extends AsyncDisposable {
+  readonly rounds: number;
+  /** A folder that is deleted with the run. */
+  readonly folder: string;
+  /** Starts a Muster on a new database, or beside another one on the same. */
+  startMuster(beside?: Muster): Promise<Muster>;
+  makeTenant(muster: Muster): Promise<Tenant>;
+  start(script: string): Child;
+  /** Runs `work`, and writes down where the process spent its time if the run was asked for that. */
+  profiled<T>(name: string, process: Child, work: () => Promise<T>): Promise<T>;
+}
+
+/** The Postgres of a run, as durable as in production: a commit that need not be flushed would flatter. */
+export async function startDatabase(): Promise<AsyncDisposable & { folder: string; address: DatabaseAddress }> {
+  const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
+  const postgres = await startEmbeddedPostgres({ folder });
+  return {
+    folder,
+    address: postgres.address,
+    async [Symbol.asyncDispose]() {
+      await postgres[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface BenchOptions {
+  readonly rounds: number;
+  readonly database: { readonly folder: string; readonly address: DatabaseAddress };
+  /** Takes CPU profiles; undefined: none are taken. */
+  readonly profiles: string | undefined;
+}
+
+/** The tools of one row. */
+export function createBench({ rounds, database, profiles }: BenchOptions): Bench {
+  const resources = new AsyncDisposableStack();
+  const start = (script: string) => resources.use(spawnChild(script));
+  return {
+    rounds,
+    folder: database.folder,
+    start,
+    async startMuster(beside) {
+      const process = start("subject-process.ts");
+      const options = beside?.options ?? {
+        database: await newDatabase(database.address),
+        operatorKey: `mop_${randomBytes(32).toString("base64url")}`,
+        encryptionKey: randomBytes(32),
+      };
+      const url = await process.ask<string>("start", options);
+      return { process, url, port: Number(new URL(url).port), options };
+    },
+    makeTenant: async ({ url, options }) => resources.use(await makeTenant(url, options)),
+    async profiled(name, process, work) {
+      if (!profiles) return work();
+      await process.ask("startProfile");
+      const result = await work();
+      await mkdir(profiles, { recursive: true });
+      await writeFile(join(profiles, `${name}.cpuprofile`), await process.ask<string>("stopProfile"));
+      return result;
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function newDatabase(address: DatabaseAddress): Promise<DatabaseAddress> {
+  const database = `bench_${randomBytes(6).toString("hex")}`;
+  const client = new pg.Client(connectionOptions(address));
+  await client.connect();
+  await client.query(`create database ${database}`);
+  await client.end();
+  return { ...address, database };
+}

@@ -1,0 +1,37 @@
+import { Session } from "node:inspector/promises";
+import { readConfig } from "../../src/config.ts";
+import type { DatabaseAddress } from "../../src/db/orm.ts";
+import { type RunningServer, startServer } from "../../src/server.ts";
+import { answerParent, USAGE } from "./answer-parent.ts";
+
+/** What a Muster of the bench runs on. */
+export interface SubjectOptions {
+  readonly database: DatabaseAddress;
+  readonly operatorKey: string;
+  readonly encryptionKey: Uint8Array;
+}
+
+const inspector = new Session();
+let server: RunningServer | undefined;
+
+/** As in production, but for the rate limits. */
+async function start({ database, operatorKey, encryptionKey }: SubjectOptions): Promise<string> {
+  const environment = readConfig({ MUSTER_PORT: "0", MUSTER_RATE_LIMITS: "off" });
+  server = await startServer({ ...environment, database, operatorKey, encryptionKeys: [encryptionKey] });
+  return server.url;
+}
+
+answerParent(
+  {
+    ...USAGE,
+    start,
+    async startProfile() {
+      inspector.connect();
+      await inspector.post("Profiler.enable");
+      await inspector.post("Profiler.setSamplingInterval", { interval: 250 });
+      await inspector.post("Profiler.start");
+    },
+    stopProfile: async () => JSON.stringify((await inspector.post("Profiler.stop")).profile),
+  },
+  async () => server?.[Symbol.asyncDispose](),
+);

@@ -1,0 +1,113 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { type Bench, createBench, startDatabase } from "./harness/bench.ts";
+import { measureCalls } from "./harness/measure-calls.ts";
+import { type Figure, loadRow, type Row } from "./harness/row.ts";
+import { surroundings } from "./harness/surroundings.ts";
+import { heading, tableLine } from "./harness/table.ts";
+import { ratioOf, targetText, verdictOf } from "./harness/verdict.ts";
+
+const USAGE = `npm run bench -- [row …] [--rounds n] [--profile] [--list]
+
+  Without a row: all of them.
+  --rounds n   how often floor and subject take turns, 1 to 50 (5)
+  --profile    also writes a CPU profile of the server for each line to bench/results/profiles
+  --list       names the rows
+`;
+
+const RESULTS = join(import.meta.dirname, "results");
+
+/** What came of a row: its figures, or why there are none. */
+interface Outcome {
+  readonly row: string;
+  readonly figures?: readonly Figure[];
+  readonly failure?: string;
+  readonly seconds: number;
+}
+
+/** The rows by their names, which are those of their files. */
+async function findRows(): Promise<Map<string, { row: Row; url: string }>> {
+  const folder = new URL("./rows/", import.meta.url);
+  const files = (await readdir(folder)).filter((file) => file.endsWith(".ts")).toSorted();
+  const urls = files.map((file) => new URL(file, folder).href);
+  const rows = await Promise.all(urls.map(async (url) => ({ url, row: await loadRow(url) })));
+  return new Map(rows.map((it) => [basename(it.url, ".ts"), it]));
+}
+
+async function measure(bench: Bench, name: string, { row, url }: { row: Row; url: string }): Promise<Outcome> {
+  const start = performance.now();
+  const seconds = () => Math.round((performance.now() - start) / 100) / 10;
+  try {
+    const figures = "cases" in row ? await measureCalls(bench, name, row, url) : await row.measure(bench);
+    return { row: name, figures, seconds: seconds() };
+  } catch (error) {
+    return { row: name, failure: error instanceof Error ? error.message : String(error), seconds: seconds() };
+  }
+}
+
+function print({ row, figures = [], failure, seconds }: Outcome): void {
+  for (const figure of figures) console.log(tableLine(figure));
+  if (failure !== undefined) console.log(`${row} was not measured: ${failure}`);
+  console.log(`    (${seconds} s)`);
+}
+
+async function writeDown(outcomes: readonly Outcome[], rounds: number): Promise<string> {
+  const around = surroundings();
+  const file = join(RESULTS, `${around.time.replaceAll(/[:.]/g, "-")}.json`);
+  const rows = outcomes.map((outcome) => ({
+    ...outcome,
+    figures: outcome.figures?.map((it) => ({
+      ...it,
+      ratio: ratioOf(it),
+      target: targetText(it),
+      verdict: verdictOf(it)?.text,
+    })),
+  }));
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(file, `${JSON.stringify({ ...around, rounds, rows }, undefined, 2)}\n`);
+  return file;
+}
+
+function summary(outcomes: readonly Outcome[]): string {
+  const verdicts = outcomes.flatMap(({ figures = [] }) => figures.flatMap((figure) => verdictOf(figure) ?? []));
+  const met = verdicts.filter(({ meets }) => meets).length;
+  const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
+  return `${met} targets met, ${verdicts.length - met} fall short, ${failed} rows not measured`;
+}
+
+async function main(): Promise<void> {
+  const options = { help: flag, list: flag, profile: flag, rounds: { type: "string", default: "5" } } as const;
+  const { values, positionals } = parseArgs({ allowPositionals: true, options });
+  const rows = await findRows();
+  if (values.help) return console.log(USAGE);
+  if (values.list) {
+    for (const [name, { row }] of rows) console.log(`${name.padEnd(20)} ${row.about}; beside ${row.floor}`);
+    return;
+  }
+  const rounds = Number(values.rounds);
+  const unknown = positionals.filter((name) => !rows.has(name));
+  if (unknown.length > 0 || !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 50)) {
+    console.error(unknown.length > 0 ? `There is no row ${unknown.join(", ")}.\n\n${USAGE}` : USAGE);
+    process.exitCode = 2;
+    return;
+  }
+  const outcomes: Outcome[] = [];
+  await using database = await startDatabase();
+  console.log(heading());
+  for (const [name, it] of rows) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const profiles = values.profile ? join(RESULTS, "profiles") : undefined;
+    await using bench = createBench({ rounds, database, profiles });
+    const outcome = await measure(bench, name, it);
+    outcomes.push(outcome);
+    print(outcome);
+  }
+  console.log(`${summary(outcomes)}; written to ${await writeDown(outcomes, rounds)}`);
+  if (outcomes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+}
+
+const flag = { type: "boolean", default: false } as const;
+
+await main();
