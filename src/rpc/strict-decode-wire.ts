@@ -1,12 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
-/**
- * How often one Struct field may come in one message. The decoder turns the whole Struct into JSON and back each time, so a
- * body of many would cost the square of its size.
- */
-const STRUCT_REPEATS = 8;
-
 /** Messages in messages, as the decoder counts them. */
 const MAX_DEPTH = 100;
 
@@ -35,13 +29,13 @@ export function createWireCheck(): WireCheck {
 function checkMessage(reader: BinaryReader, end: number, desc: DescMessage, depth: number, fields: Fields): void {
   if (depth > MAX_DEPTH) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`);
   const known = fields(desc);
-  let structs = 0;
+  let met: DescField[] | undefined;
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();
     const field = known.get(number);
     if (!field) reader.skip(wireType, number, MAX_DEPTH - depth);
     else {
-      if (isStruct(field) && ++structs > STRUCT_REPEATS) throw new RangeError(`field ${field.name} comes too often`);
+      if (field.fieldKind === "message") met = withNew(field, met);
       checkField(reader, end, field, wireType, depth, fields);
     }
     if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
@@ -60,14 +54,25 @@ function checkField(
   if (field.fieldKind === "map") checkEntry(reader, innerEnd(reader, end), field, depth, fields);
   else if (field.message && wireType === WireType.LengthDelimited)
     checkMessage(reader, innerEnd(reader, end), field.message, depth + 1, fields);
+  else if (field.fieldKind === "list" && wireTypeOf(field.scalar ?? "enum") !== wireType)
+    checkPacked(reader, end, field);
   else reader.skip(wireType, field.number, MAX_DEPTH - depth);
+}
+
+/** Numbers that stand together in one field. */
+function checkPacked(reader: BinaryReader, end: number, field: DescField): void {
+  const stop = innerEnd(reader, end);
+  while (reader.pos < stop) reader.skip(wireTypeOf(field.scalar ?? "enum"), field.number);
+  if (reader.pos > stop) throw new RangeError("a number runs over the end of its field");
 }
 
 type MapField = DescField & { fieldKind: "map" };
 
 function checkEntry(reader: BinaryReader, end: number, field: MapField, depth: number, fields: Fields): void {
+  let values = 0;
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();
+    if (number === 2 && ++values > 1) throw new RangeError(`an entry of ${field.name} has more than one value`);
     const kinds = [wireType, wireTypeOf(field.mapKey), wireTypeOf(field.scalar ?? field.mapKind)];
     if ((kinds[number] ?? wireType) !== wireType)
       throw new TypeError(`an entry of ${field.name} has the wrong wire type`);
@@ -84,8 +89,15 @@ function innerEnd(reader: BinaryReader, end: number): number {
   return reader.pos + length;
 }
 
-const isStruct = (field: DescField): boolean =>
-  field.fieldKind === "message" && field.message.typeName === "google.protobuf.Struct";
+/**
+ * A field of one message may come twice on the wire, and is then merged. No encoder does so, and the decoder turns a Struct
+ * into JSON and back each time: a body of many parts would cost the square of its size.
+ */
+function withNew(field: DescField, met: DescField[] = []): DescField[] {
+  if (met.includes(field)) throw new RangeError(`field ${field.name} comes more than once`);
+  met.push(field);
+  return met;
+}
 
 function wireTypesOf(field: DescField): readonly WireType[] {
   if (field.fieldKind === "map" || (field.fieldKind === "list" && field.listKind === "message"))
