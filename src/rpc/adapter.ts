@@ -44,6 +44,7 @@ export const RPC_LIMITS: RpcLimits = {
   writeMaxBytes: 16 * 1024 * 1024,
   compressMinBytes: 4096,
   bodyTimeoutMs: 30_000,
+  maxPendingBytes: 256 * 1024 * 1024,
   maxTimeoutMs: 24 * 60 * 60 * 1_000,
 };
 

@@ -4,37 +4,71 @@ import type { Clock } from "../clock.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NodeRequest } from "./plain-http.ts";
 
+export interface BodyLimits {
+  /** How long a body may take to arrive, in milliseconds. */
+  readonly bodyTimeoutMs: number;
+  /** Bytes of all bodies together that have begun and not ended; a body that would go beyond is refused with RATE_LIMITED. */
+  readonly maxPendingBytes: number;
+}
+
 /**
  * The whole body of a request, unless it is longer than `maxBytes` (MESSAGE_TOO_LARGE, at once if the length is announced),
- * takes longer than `timeoutMs` (DEADLINE_EXCEEDED) or the client leaves (CANCELLED). What comes beyond is left unread.
+ * takes too long (DEADLINE_EXCEEDED) or the client leaves (CANCELLED). What comes beyond is left unread.
  */
-export function readBody(request: NodeRequest, maxBytes: number, timeoutMs: number, clock: Clock): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    if (Number(request.headers["content-length"] ?? 0) > maxBytes) return reject(new MusterError("MESSAGE_TOO_LARGE"));
-    const chunks: Buffer[] = [];
+export type ReadBody = (request: NodeRequest, maxBytes: number) => Promise<Uint8Array>;
+
+/** When to come back after a refusal for want of memory, in milliseconds. */
+const RETRY_MS = 1_000;
+
+export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
+  let pending = 0;
+  return async (request, maxBytes) => {
+    if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw new MusterError("MESSAGE_TOO_LARGE");
     let length = 0;
-    const timer = clock.schedule(timeoutMs, () => stop(new MusterError("DEADLINE_EXCEEDED")));
-    const onData = (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > maxBytes) stop(new MusterError("MESSAGE_TOO_LARGE"));
-      else chunks.push(chunk);
+    const admit = (bytes: number): MusterError | undefined => {
+      length += bytes;
+      pending += bytes;
+      if (length > maxBytes) return new MusterError("MESSAGE_TOO_LARGE");
+      return pending > limits.maxPendingBytes ? new MusterError("RATE_LIMITED", { retryAfterMs: RETRY_MS }) : undefined;
     };
-    const onEnd = () => {
-      stop();
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length));
-    };
-    const onClose = () => stop(new MusterError("CANCELLED"));
-    const stop = (failure?: MusterError) => {
-      timer[Symbol.dispose]();
-      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
-      if (!failure) return;
-      // A listener stays: a connection that breaks later must not end the process.
-      request.on("error", () => {});
-      request.pause();
-      reject(failure);
-    };
-    request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
-  });
+    try {
+      return await gather(request, admit, limits.bodyTimeoutMs, clock);
+    } finally {
+      pending -= length;
+    }
+  };
+}
+
+function gather(
+  request: NodeRequest,
+  admit: (bytes: number) => MusterError | undefined,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const chunks: Buffer[] = [];
+  const timer = clock.schedule(timeoutMs, () => stop(new MusterError("DEADLINE_EXCEEDED")));
+  const onData = (chunk: Buffer) => {
+    const refusal = admit(chunk.length);
+    if (refusal) stop(refusal);
+    else chunks.push(chunk);
+  };
+  const onEnd = () => {
+    stop();
+    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+  };
+  const onClose = () => stop(new MusterError("CANCELLED"));
+  const stop = (failure?: MusterError) => {
+    timer[Symbol.dispose]();
+    request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+    if (!failure) return;
+    // A listener stays: a connection that breaks later must not end the process.
+    request.on("error", () => {});
+    request.pause();
+    reject(failure);
+  };
+  request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+  return promise;
 }
 
 const gunzipAsync = promisify(gunzip);

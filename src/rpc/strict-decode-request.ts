@@ -11,17 +11,15 @@ import { invalid, MusterError } from "../errors.ts";
 import { MALFORMED } from "./malformed.ts";
 import type { NodeRequest } from "./plain-http.ts";
 import { createStrictDecode, type StrictDecode } from "./strict-decode.ts";
-import { readBody, unpack } from "./strict-decode-body.ts";
+import { type BodyLimits, createReadBody, type ReadBody, unpack } from "./strict-decode-body.ts";
 import { formatOf, limitTimeout, onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
 import { type EncodedMessage, emptyQuery, messageOfQuery } from "./strict-decode-query.ts";
 
-export interface DecodeLimits {
+export interface DecodeLimits extends BodyLimits {
   /** The longest message, in bytes, before and after decompression. */
   readonly readMaxBytes: number;
   /** The RPCs that take longer messages, and how long, in bytes. */
   readonly longerMessages: ReadonlyMap<DescMethod, number>;
-  /** How long a body may take to arrive, in milliseconds. */
-  readonly bodyTimeoutMs: number;
   /** The longest deadline, in milliseconds, below 10⁸. */
   readonly maxTimeoutMs: number;
 }
@@ -53,6 +51,7 @@ export type DecodeRequest = (
 
 export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeRequest {
   const decode = createStrictDecode();
+  const readBody = createReadBody(limits, clock);
   const settle = (
     method: DescMethod,
     request: UniversalServerRequest,
@@ -88,7 +87,7 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
       );
       return { ...request, body: checked };
     }
-    const bytes = () => messageOfBody(node, format, encoding, maxBytes, limits.bodyTimeoutMs, clock);
+    const bytes = () => messageOfBody(node, format, encoding, maxBytes, readBody);
     await settle(method, request, format, { codec: format.codec, bytes });
     return { ...request, body: emptyBody(request.header, format) };
   };
@@ -109,10 +108,9 @@ async function messageOfBody(
   format: RequestFormat,
   encoding: string,
   maxBytes: number,
-  timeoutMs: number,
-  clock: Clock,
+  readBody: ReadBody,
 ): Promise<Uint8Array> {
-  const body = await readBody(node, format.enveloped ? maxBytes + 5 : maxBytes, timeoutMs, clock);
+  const body = await readBody(node, format.enveloped ? maxBytes + 5 : maxBytes);
   const { compressed, data } = format.enveloped ? onlyEnvelope(body) : { compressed: encoding === "gzip", data: body };
   if (!compressed) return data;
   if (encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");

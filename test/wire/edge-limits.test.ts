@@ -47,6 +47,21 @@ test("a body that does not end over HTTP/2 runs into the deadline for bodies", a
   session.destroy();
 });
 
+test("bodies that begin and do not end cannot fill the memory together", async () => {
+  const edge = await start({ rpcLimits: { maxPendingBytes: 100_000 } });
+  const session = connectHttp2(edge.url);
+  const call = () => session.request({ ":method": "POST", ":path": GET_USER, "content-type": "application/json" });
+  const first = call();
+  first.write(Buffer.alloc(60_000, " "));
+  await new Promise((resolve) => session.ping(resolve));
+  const second = call();
+  second.end(Buffer.alloc(60_000, " "));
+  expect(JSON.parse(String(Buffer.concat(await second.toArray())))).toMatchObject({ code: "resource_exhausted" });
+  first.end("{}");
+  expect(JSON.parse(String(Buffer.concat(await first.toArray())))).toMatchObject({ user: {} });
+  session.destroy();
+});
+
 test.for(["", "P", "PR", "PRI * HTTP/2.0\r\n"])("a connection that says %j and no more is closed", async (text) => {
   const edge = await start({ limits: { prefaceTimeoutMs: 100 } });
   const socket = dial(edge.port);
