@@ -9,7 +9,8 @@ export default defineConfig({
     globalSetup: "test/support/global-setup.ts",
     reporters: ["default", new SummaryReporter()],
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // A busy machine is slow and not wrong.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -20,6 +20,7 @@ export async function developmentSecrets(config: EnvironmentConfig): Promise<Sec
   const path = join(config.dataDir, "secrets.json");
   if (config.operatorKey && config.encryptionKeys)
     return { operatorKey: config.operatorKey, encryptionKeys: config.encryptionKeys };
+  await makeFolder(resolve(config.dataDir));
   if (!(await readJson(path))) await makeSecrets(config.dataDir, path);
   const kept = (await readJson(path)) as { operator_key: string; encryption_key: string };
   try {
@@ -37,7 +38,6 @@ async function makeSecrets(folder: string, path: string): Promise<void> {
     throw new StartError(
       `${path} is missing: the database beside it cannot be used without. Restore it, or delete ${folder}`,
     );
-  await makeFolder(resolve(folder));
   const secrets = {
     operator_key: OPERATOR_KEY_PREFIX + randomBytes(32).toString("base64url"),
     encryption_key: randomBytes(32).toString("base64"),

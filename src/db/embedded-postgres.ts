@@ -28,7 +28,7 @@ export interface EmbeddedPostgres extends AsyncDisposable {
 const POLL_MS = 10;
 /** How long a server that is there already may take to go. One whose owner died is stopping; one that stays ready has an owner. */
 const STOPPING_MS = 15_000;
-const OWNED_MS = 2_000;
+const OWNED_MS = 5_000;
 /** Backends outlive a killed server by a moment, and hold its memory. */
 const ATTEMPTS = 4;
 
