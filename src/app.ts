@@ -31,6 +31,7 @@ import { createSealer } from "./sealing.ts";
 import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
+import { createActivity } from "./users/track-activity.ts";
 import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
 import { userService } from "./users/user-service.ts";
@@ -98,6 +99,7 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
   };
 }
@@ -120,7 +122,7 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
   router.service(PresenceService, presenceService(presence, streams));
 }
 
-function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens }: Features): ChainPorts {
+function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens, activity }: Features): ChainPorts {
   const { config, db } = ports;
   return {
     ...ports,
@@ -130,7 +132,11 @@ function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens }: Fe
     rateFactor: config.rateFactor,
     isOperatorKey: (key) => equalSecrets(key, config.operatorKey),
     verifyAccessKey: async (key) => ({ kind: "system", ...(await accessKeys.verify(key)) }),
-    verifyUserToken: async (token, signal) => ({ kind: "user", ...(await tokens.verifier.verify(token, signal)) }),
+    async verifyUserToken(token, signal) {
+      const { projectId, userId, tokenId, expiresAt } = await tokens.verifier.verify(token, signal);
+      activity.seen(projectId, userId);
+      return { kind: "user", projectId, userId, tokenId, expiresAt };
+    },
     originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
     async resolveUser(projectId, ref, signal) {
       const [user] = await findUserIds(db, { projectId, signal }, [userKeyOf(ref)]);
