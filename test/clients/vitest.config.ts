@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 import SummaryReporter from "../support/summary-reporter.ts";
 
-/** Clients that have to be installed: Python's grpcio, Chromium. `.ci/run` does that and runs these. */
+/** Clients that have to be installed: Python's grpcio, Chromium, curl. `.ci/run` does that and runs these. */
 export default defineConfig({
   test: {
     include: ["test/clients/*.test.ts"],

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "vitest";
-import { run } from "../clients/support/run.ts";
-import { startServerProcess } from "../clients/support/server.ts";
+import { run } from "./support/run.ts";
+import { startServerProcess } from "./support/server.ts";
 
 const server = await startServerProcess();
 afterAll(() => server[Symbol.asyncDispose]());
