@@ -45,15 +45,23 @@ export interface IssuedToken {
 
 const SECOND_MS = 1_000;
 
+type HolderColumn = "id" | "external_id";
+
 /** Finds the user and keeps the token's row in one round trip. */
-const storeToken = (by: "id" | "external_id"): Statement => ({
+const storeToken = (by: HolderColumn): Statement => ({
   name: `store_token_by_${by}`,
   text: `with holder as (select project_id, id, external_id from users where project_id = $1 and ${by} = $2),
     stored as (insert into tokens (project_id, id, user_id, issue_time, expire_time) select project_id, $3, id, $4, $5 from holder)
     select id, external_id as "externalId" from holder`,
 });
 
+const findHolder = (by: HolderColumn): Statement => ({
+  name: `find_token_holder_by_${by}`,
+  text: `select id, external_id as "externalId" from users where project_id = $1 and ${by} = $2`,
+});
+
 const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
+const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id") } as const;
 
 /**
  * Mints a JWT for a user. It starts at the full second, so it ends up to one second before its life from now is over.
@@ -110,16 +118,12 @@ async function holderOf(
   token: { tokenId: string; issuedAt: number; expiresAt: number },
 ): Promise<UserIdentity> {
   const { key, stateless } = input;
-  if (stateless) return requireUser(db, scope, key);
   const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
-  const times = [new Date(token.issuedAt), new Date(token.expiresAt)];
-  const statement = by === "id" ? STORE_TOKEN.id : STORE_TOKEN.externalId;
-  const [user] = await query<UserIdentity & Record<string, string>>(
-    db.pool,
-    statement,
-    [scope.projectId, value, token.tokenId, ...times],
-    scope.signal,
-  );
+  const column = by === "id" ? "id" : "externalId";
+  const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
+  const row = [token.tokenId, new Date(token.issuedAt), new Date(token.expiresAt)];
+  const values = [scope.projectId, value, ...(stateless ? [] : row)];
+  const [user] = await query<UserIdentity & Record<string, string>>(db.pool, statement, values, scope.signal);
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
   await requireUser(db, scope, key);
