@@ -1,5 +1,6 @@
 import type { EntitySchema } from "@mikro-orm/core";
 import { EventEntity } from "./events/event.entity.ts";
+import { PresenceEntity } from "./presence/presence.entity.ts";
 import { AccessKeyEntity } from "./projects/access-key.entity.ts";
 import { ProjectEntity } from "./projects/project.entity.ts";
 import { SigningKeyEntity } from "./tokens/signing-key.entity.ts";
@@ -15,4 +16,5 @@ export const ENTITIES: EntitySchema[] = [
   EventEntity,
   SigningKeyEntity,
   TokenEntity,
+  PresenceEntity,
 ];

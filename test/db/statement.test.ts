@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { connectionOptions } from "../../src/db/orm.ts";
 import { query } from "../../src/db/statement.ts";
 import { read, transaction } from "../../src/db/transaction.ts";
-import { MusterError } from "../../src/errors.ts";
+import type { MusterError } from "../../src/errors.ts";
 import { testDatabase } from "../support/database.ts";
 
 const db = await testDatabase();
