@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type ProjectSettingsSchema, SigningAlgorithm } from "../gen/muster/v1/project_pb.ts";
 import { duration } from "../setting-values.ts";
+import { optionValue } from "./option-value.ts";
 
 /** The settings of a project as options; those left out are not in it. */
 export interface SettingsOptions {
@@ -17,17 +18,6 @@ export interface SettingsOptions {
 
 const ALGORITHMS = { ed25519: SigningAlgorithm.ED25519, es256: SigningAlgorithm.ES256, rs256: SigningAlgorithm.RS256 };
 
-/** Makes a parser of settings one of options. */
-const parsed =
-  <T>(parse: (text: string) => T) =>
-  (text: string): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
-    }
-  };
-
 const yesOrNo = (text: string): boolean => {
   if (text !== "yes" && text !== "no") throw new Error("must be yes or no");
   return text === "yes";
@@ -37,12 +27,12 @@ const collect = (text: string, before: string[] = []): string[] => (text === "no
 
 /** Gives a command the options of a project's settings. */
 export function withSettings(command: Command): Command {
-  const span = parsed(duration("1m", "8760h"));
+  const span = optionValue(duration("1m", "8760h"));
   return command
     .option("--token-ttl <span>", "how long a token lives, such as 24h", span)
     .option("--token-ttl-max <span>", "the longest life a call may ask for, such as 720h", span)
     .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
-    .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", parsed(yesOrNo))
+    .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
     .option("--user-id-pattern <regexp>", "what new external ids must match");

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { httpUrl } from "../setting-values.ts";
+import { optionValue } from "./option-value.ts";
 
 /** The options of every command that talks to a running server. */
 export interface ServerOptions {
@@ -8,7 +10,11 @@ export interface ServerOptions {
 
 export function withServer(command: Command): Command {
   return command
-    .option("--url <url>", "the server; otherwise MUSTER_URL, otherwise the development server of the data folder")
+    .option(
+      "--url <url>",
+      "the server; otherwise MUSTER_URL, otherwise the development server of the data folder",
+      optionValue(httpUrl),
+    )
     .option("--json", "print JSON, errors too")
     .addHelpText("after", "\nThe operator key is read from MUSTER_OPERATOR_KEY; for a development server it is known.");
 }

@@ -85,6 +85,7 @@ test.each([
   { args: ["nonsense"], code: 2 },
   { args: ["project", "get"], code: 2 },
   { args: ["project", "create", "a", "--token-ttl", "soon"], code: 2 },
+  { args: ["project", "list", "--url", "localhost"], code: 2 },
 ])("muster $args ends with $code", async ({ args, code }) => {
   const outcome = await runMuster(args);
   expect(outcome.code).toBe(code);
