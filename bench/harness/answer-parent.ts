@@ -9,15 +9,18 @@ interface Asked {
 
 /** Answers the parent until it disconnects, which ends the process after `close`. */
 export function answerParent(commands: Commands, close: () => Promise<void> = async () => {}): void {
-  process.on("message", async ({ id, command, argument }: Asked) => {
-    try {
-      const answer = await commands[command]?.(argument as never);
-      process.send?.({ id, answer });
-    } catch (error) {
-      process.send?.({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-    }
-  });
+  process.on("message", (asked: Asked) => void answer(commands, asked).then((reply) => process.send?.(reply)));
   process.once("disconnect", () => void close().finally(() => process.exit()));
+}
+
+async function answer(commands: Commands, { id, command, argument }: Asked): Promise<object> {
+  try {
+    const run = commands[command];
+    if (!run) throw new Error(`no such command: ${command}`);
+    return { id, answer: await run(argument as never) };
+  } catch (error) {
+    return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
 }
 
 /** What every server process tells of itself. */

@@ -7,9 +7,10 @@ import { median } from "./median.ts";
 import type { CallCase, CallRow, Figure, Side } from "./row.ts";
 import type { LoadResult } from "./run-load.ts";
 
-const WARM_UP_MS = 1_200;
+/** The CPU a server has used until its code counts as compiled, in microseconds, and how long to wait for that at most. */
+const WARM_UP = { cpu: 1_200_000, mostMs: 3_000 };
 /** Of a case that was measured at another concurrency before. */
-const SETTLE_MS = 200;
+const SETTLE = { cpu: 0, mostMs: 0 };
 const SLICE_MS = 400;
 /** The concurrency that latency is judged at. */
 const JUDGED_CONCURRENCY = 32;
@@ -37,9 +38,9 @@ export async function measureCalls(bench: Bench, name: string, row: CallRow, row
   const figures: Figure[] = [];
   for (const [caseIndex, it] of row.cases.entries()) {
     for (const [index, concurrency] of it.concurrency.entries()) {
-      const warmUpMs = index === 0 ? WARM_UP_MS : SETTLE_MS;
+      const warmUp = index === 0 ? WARM_UP : SETTLE;
       const title = `${name}${it.name && ` ${it.name}`} @${concurrency}`;
-      const rounds = () => alternate(sides, { rowUrl, world, caseIndex, concurrency, warmUpMs }, bench.rounds);
+      const rounds = () => alternate(sides, { rowUrl, world, caseIndex, concurrency, warmUp }, bench.rounds);
       const measured = await bench.profiled(title.replaceAll(/\W+/g, "-"), muster.process, rounds);
       figures.push(...figuresOf(title, it, concurrency, measured));
     }
@@ -47,7 +48,7 @@ export async function measureCalls(bench: Bench, name: string, row: CallRow, row
   return figures;
 }
 
-type Aim = Omit<LoadTarget, "side" | "port"> & { readonly concurrency: number; readonly warmUpMs: number };
+type Aim = Omit<LoadTarget, "side" | "port"> & { readonly concurrency: number; readonly warmUp: typeof WARM_UP };
 
 async function alternate(sides: Sides, aim: Aim, count: number): Promise<Record<Side, Round[]>> {
   const rounds: Record<Side, Round[]> = { floor: [], subject: [] };
@@ -55,7 +56,7 @@ async function alternate(sides: Sides, aim: Aim, count: number): Promise<Record<
     await sides.load.ask("aim", { ...aim, side, port: serverOf(sides, side, aim.caseIndex).port });
   }
   await requireSameAnswer(sides.load);
-  for (const side of ["floor", "subject"] as const) await runOnce(sides, side, aim, aim.warmUpMs);
+  for (const side of ["floor", "subject"] as const) await warmUp(sides, side, aim);
   for (let round = 0; round < count; round++) {
     rounds.floor.push(await runOnce(sides, "floor", aim, SLICE_MS));
     rounds.subject.push(await runOnce(sides, "subject", aim, SLICE_MS));
@@ -74,6 +75,15 @@ async function requireSameAnswer(load: Child): Promise<void> {
   const floor = await load.ask("probe", "floor");
   if (isDeepStrictEqual(subject, floor)) return;
   throw new Error(`the floor answers otherwise: ${JSON.stringify(floor)} instead of ${JSON.stringify(subject)}`);
+}
+
+async function warmUp(sides: Sides, side: Side, aim: Aim): Promise<void> {
+  let [cpu, ms] = [0, 0];
+  do {
+    const { cpuPerCall, calls, seconds } = await runOnce(sides, side, aim, 200);
+    cpu += cpuPerCall * calls;
+    ms += seconds * 1_000;
+  } while (cpu < aim.warmUp.cpu && ms < aim.warmUp.mostMs);
 }
 
 async function runOnce(sides: Sides, side: Side, aim: Aim, durationMs: number): Promise<Round> {
@@ -97,7 +107,7 @@ function figuresOf(title: string, it: CallCase<unknown>, concurrency: number, ro
   const p99 = both((round) => round.p99);
   const beside = `${perSecond(rate)} req/s, p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`;
   const cpu = both((round) => round.cpuPerCall);
-  const figures: Figure[] = [{ name: title, unit: "µs CPU", ...cpu, target: it.target, beside }];
+  const figures: Figure[] = [{ name: title, unit: "µs CPU", ...cpu, ...(it.target && { target: it.target }), beside }];
   if (it.latencyTarget && concurrency === JUDGED_CONCURRENCY)
     figures.push({ name: `${title}, p99`, unit: "ms", ...p99, target: it.latencyTarget });
   if (it.throughputTarget)

@@ -55,8 +55,8 @@ export interface CallCase<World> {
   call(world: World, side: Side): Call;
   /** Serves the call in the floor's process. Left out: `call` for the side of the floor goes to the subject as well. */
   floor?(world: World, tools: FloorTools): FloorHandler;
-  /** For the CPU of a call. */
-  readonly target: Target;
+  /** For the CPU of a call; left out: it is only told. */
+  readonly target?: Target;
   /** For the 99th percentile of latency at concurrency 32. */
   readonly latencyTarget?: Target;
   /** For the calls in a second. */

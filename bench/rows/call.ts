@@ -44,5 +44,9 @@ export const row: CallRow<undefined> = {
   about: "The cheapest call, a health check",
   floor: "a hand-written handler",
   setUp: async () => undefined,
-  cases: [caseOf("gRPC", "grpc"), caseOf("JSON HTTP/2", "connect-json-h2"), caseOf("JSON HTTP/1.1", "connect-json-h1")],
+  cases: [
+    caseOf("gRPC", "grpc", [1, 32, 128]),
+    caseOf("JSON HTTP/2", "connect-json-h2", [32]),
+    caseOf("JSON HTTP/1.1", "connect-json-h1", [1, 32]),
+  ],
 };

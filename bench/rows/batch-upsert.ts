@@ -1,0 +1,85 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { systemClock } from "../../src/clock.ts";
+import type { User } from "../../src/gen/muster/v1/user_pb.ts";
+import {
+  BatchUpsertUsersRequestSchema,
+  BatchUpsertUsersResponseSchema,
+} from "../../src/gen/muster/v1/user_service_pb.ts";
+import { createIds } from "../../src/ids.ts";
+import { UPSERT_USERS, type UserRow } from "../../src/users/user-statements.ts";
+import { grpcCall } from "../harness/grpc-call.ts";
+import type { CallCase, CallRow, FloorHandler, FloorTools, Side } from "../harness/row.ts";
+import { userNumber } from "../harness/tenant.ts";
+import { BENCH_MASK, columnsOf, ROW_TYPES, userOf } from "../harness/user-floor.ts";
+
+interface World {
+  readonly projectId: string;
+  readonly accessKey: string;
+}
+
+const SIZE = 1_000;
+
+const caseOf = (name: string, created: boolean, userAt: (n: number, side: Side) => User): CallCase<World> => ({
+  name,
+  concurrency: [2],
+  call: ({ accessKey }, side) =>
+    grpcCall({
+      path: "/muster.v1.UserService/BatchUpsertUsers",
+      credential: accessKey,
+      input: BatchUpsertUsersRequestSchema,
+      output: BatchUpsertUsersResponseSchema,
+      request(batch) {
+        const numbers = Array.from({ length: SIZE }, (_, i) => batch * SIZE + i);
+        const users = numbers.map((n) => userAt(n, side));
+        return create(BatchUpsertUsersRequestSchema, {
+          users: users.map((user) => ({ externalId: user.externalId, user })),
+        });
+      },
+      comparable({ results }) {
+        const good = results.filter((it) => it.user && it.created === created).length;
+        if (good !== SIZE)
+          throw new Error(`${good} of ${SIZE} were upserted: ${results.find((it) => it.error)?.error?.message}`);
+        return create(BatchUpsertUsersResponseSchema);
+      },
+    }),
+  floor: batchFloor,
+  target: { ratioAtMost: 2 },
+});
+
+function batchFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
+  const newId = createIds(systemClock);
+  return async (message) => {
+    const { users } = fromBinary(BatchUpsertUsersRequestSchema, message);
+    const records = users.map(({ externalId, user }) => ({
+      id: newId(),
+      external_id: externalId,
+      event_id: newId(),
+      ...columnsOf(user as User),
+    }));
+    const values = [projectId, BENCH_MASK, new Date(), JSON.stringify(records)];
+    const { rows } = await pool.query<UserRow & { created: boolean }>({ ...UPSERT_USERS, values, types: ROW_TYPES });
+    const written = new Map(rows.map((it) => [it.externalId, it]));
+    const results = users.map(({ externalId }) => {
+      const it = written.get(externalId) as UserRow & { created: boolean };
+      return { user: userOf(it), created: it.created };
+    });
+    return toBinary(BatchUpsertUsersResponseSchema, create(BatchUpsertUsersResponseSchema, { results }));
+  };
+}
+
+export const row: CallRow<World> = {
+  about: "BatchUpsertUsers of 1,000, with their events",
+  floor: "a hand-written handler and the same multi-row statement",
+  async setUp({ projectId, accessKey, makeUsers }) {
+    await makeUsers(SIZE);
+    return { projectId, accessKey };
+  },
+  cases: [
+    caseOf("new", true, (n, side) => ({
+      ...userNumber(n),
+      externalId: `${side}-${n}`,
+      email: `${side}.${n}@example.com`,
+    })),
+    caseOf("unchanged", false, (n) => userNumber(n % SIZE)),
+  ],
+};

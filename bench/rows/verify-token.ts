@@ -1,0 +1,107 @@
+import { createPublicKey, type JsonWebKey, verify } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { VerifyTokenRequestSchema, VerifyTokenResponseSchema } from "../../src/gen/muster/v1/token_service_pb.ts";
+import { type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
+import { createAccessTokens, type TokenSource } from "../harness/access-token.ts";
+import { grpcCall } from "../harness/grpc-call.ts";
+import type { CallCase, CallRow, FloorHandler } from "../harness/row.ts";
+
+interface World extends TokenSource {
+  readonly accessKey: string;
+  /** Encoded. */
+  readonly users: readonly Uint8Array[];
+}
+
+const USERS = 1_000;
+/** So many tokens are warm: fewer than the subject remembers. */
+const WARM = 1_000;
+
+const caseOf = (
+  name: string,
+  distinct: number | undefined,
+  floor: (world: World) => FloorHandler,
+): CallCase<World> => ({
+  name,
+  concurrency: [32],
+  call(world) {
+    const tokenOf = createAccessTokens(world);
+    const users = usersOf(world);
+    return grpcCall({
+      path: "/muster.v1.TokenService/VerifyToken",
+      credential: world.accessKey,
+      input: VerifyTokenRequestSchema,
+      output: VerifyTokenResponseSchema,
+      ...(distinct && { distinct }),
+      request: (n) => create(VerifyTokenRequestSchema, { token: tokenOf(users[n % users.length] as User) }),
+      comparable({ active, reason, user }) {
+        if (!active) throw new Error(`the token is not active: ${reason}`);
+        return create(VerifyTokenResponseSchema, { active, ...(user && { user }) });
+      },
+    });
+  },
+  floor,
+  target: { ratioAtMost: 1.3 },
+});
+
+const usersOf = ({ users }: World): User[] => users.map((bytes) => fromBinary(UserSchema, bytes));
+
+interface Claims {
+  readonly sub: string;
+  readonly jti: string;
+  readonly iat: number;
+  readonly exp: number;
+}
+
+/** Answers for a token; the users are in memory. */
+function createAnswer(world: World) {
+  const users = new Map(usersOf(world).map((user) => [user.id, user]));
+  return ({ sub, jti, iat, exp }: Claims): Uint8Array => {
+    const [issuedAt, expiresAt] = [iat * 1_000, exp * 1_000];
+    const token = {
+      id: jti,
+      userId: sub,
+      issueTime: timestampFromMs(issuedAt),
+      expireTime: timestampFromMs(expiresAt),
+      ttl: durationFromMs(expiresAt - Date.now()),
+    };
+    const user = users.get(sub) as User;
+    return toBinary(VerifyTokenResponseSchema, create(VerifyTokenResponseSchema, { active: true, token, user }));
+  };
+}
+
+function verifyWith({ jwk }: TokenSource) {
+  const key = createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
+  return (token: string): Claims => {
+    const [header = "", payload = "", signature = ""] = token.split(".");
+    if (!verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url")))
+      throw new Error("the signature is wrong");
+    return JSON.parse(Buffer.from(payload, "base64url").toString()) as Claims;
+  };
+}
+
+function coldFloor(world: World): FloorHandler {
+  const [check, answer] = [verifyWith(world), createAnswer(world)];
+  return (message) => answer(check(fromBinary(VerifyTokenRequestSchema, message).token));
+}
+
+function warmFloor(world: World): FloorHandler {
+  const [check, answer] = [verifyWith(world), createAnswer(world)];
+  const known = new Map<string, Claims>();
+  return (message) => {
+    const { token } = fromBinary(VerifyTokenRequestSchema, message);
+    const claims = known.get(token) ?? check(token);
+    known.set(token, claims);
+    return answer(claims);
+  };
+}
+
+export const row: CallRow<World> = {
+  about: "VerifyToken of stateless Ed25519 tokens with an access key",
+  floor: "a hand-written handler, users and warm tokens in memory, and node:crypto verify for cold ones",
+  async setUp({ issuer, projectId, accessKey, makeUsers, signingKey }) {
+    const users = (await makeUsers(USERS)).map((user) => toBinary(UserSchema, user));
+    return { issuer, projectId, accessKey, users, ...(await signingKey()) };
+  },
+  cases: [caseOf("cold", undefined, coldFloor), caseOf("warm", WARM, warmFloor)],
+};
