@@ -11,7 +11,10 @@ export default class SummaryReporter implements Reporter {
       // A file that cannot be loaded has no tests to fail, and a hook after the tests fails none of them.
       if (module.state() === "failed" && !tests.some((test) => test.result().state === "failed")) count.failed++;
     }
-    const line = `\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`;
-    process.once("exit", () => process.stdout.write(line));
+    process.once("exit", (code) => {
+      // A run that fails outside of any test, such as in its set-up, has failed all the same.
+      if (code !== 0 && count.failed === 0) count.failed = 1;
+      process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);
+    });
   }
 }
