@@ -10,7 +10,14 @@ export function serveFloor(protocol: Protocol, handle: FloorHandler): Server {
   return createHttp2Server({ settings: { maxConcurrentStreams: 1_000 } }).on("stream", (stream: ServerHttp2Stream) =>
     read(stream, (body) => {
       const message = protocol === "grpc" ? body.subarray(5) : body;
-      settle(handle(message), (bytes) => answer(stream, bytes));
+      settle(
+        () => handle(message),
+        (bytes) => answer(stream, bytes),
+        (why) => {
+          stream.respond({ ":status": 500 });
+          stream.end(why);
+        },
+      );
     }),
   );
 }
@@ -32,10 +39,14 @@ export function envelope(message: Uint8Array): Buffer {
 function serveHttp1(handle: FloorHandler): Server {
   return createHttp1Server((request, response) =>
     read(request, (body) =>
-      settle(handle(body), (bytes) => {
-        response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
-        response.end(bytes);
-      }),
+      settle(
+        () => handle(body),
+        (bytes) => {
+          response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
+          response.end(bytes);
+        },
+        (why) => response.writeHead(500).end(why),
+      ),
     ),
   );
 }
@@ -60,8 +71,16 @@ function read(source: NodeJS.ReadableStream, done: (body: Buffer) => void): void
   source.on("end", () => done(body ?? Buffer.alloc(0)));
 }
 
-function settle(answer: Uint8Array | Promise<Uint8Array>, done: (bytes: Uint8Array) => void): void {
-  if (answer instanceof Uint8Array) done(answer);
-  // A floor that fails ends its process, and the row with it.
-  else void answer.then(done);
+function settle(
+  handle: () => Uint8Array | Promise<Uint8Array>,
+  done: (bytes: Uint8Array) => void,
+  failed: (why: string) => void,
+): void {
+  try {
+    const answer = handle();
+    if (answer instanceof Uint8Array) done(answer);
+    else void answer.then(done, (error: unknown) => failed(String(error)));
+  } catch (error) {
+    failed(String(error));
+  }
 }

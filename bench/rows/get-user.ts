@@ -49,7 +49,7 @@ export const row: CallRow<World> = {
     const users = (await makeUsers(USERS)).filter((_, n) => n % 10 === 0);
     return {
       ...{ projectId, accessKey },
-      users: users.map(({ id, externalId, email = "" }) => ({ id, externalId, email })),
+      users: users.map(({ id, externalId, email }) => ({ id, externalId, email: email ?? "" })),
     };
   },
   cases: [caseOf("by id", "id"), caseOf("by external_id", "externalId"), caseOf("by email", "email")],

@@ -57,7 +57,7 @@ function createAnswer({ users }: World) {
     const { ref, presence: wanted } = fromBinary(SetPresenceRequestSchema, encoded);
     const userId = String(ref?.ref.value);
     const { status = "", message = "" } = wanted ?? {};
-    const sinceTime = timestampFromMs(revision / 1_000);
+    const sinceTime = timestampFromMs(Math.floor(revision / 1_000));
     const presence = { userId, externalId: externalIds.get(userId) ?? "", status, message, sinceTime };
     const answer = { presence: { ...presence, revision: BigInt(revision) } };
     return toBinary(SetPresenceResponseSchema, create(SetPresenceResponseSchema, answer));
@@ -69,7 +69,7 @@ function notifyFloor(world: World, { pool }: FloorTools): FloorHandler {
   const answer = createAnswer(world);
   return async (message) => {
     const { ref, presence } = fromBinary(SetPresenceRequestSchema, message);
-    const chain = JSON.stringify([[presence?.status, presence?.message]]);
+    const chain = JSON.stringify([{ status: presence?.status, message: presence?.message }]);
     const values = [[world.projectId], [ref?.ref.value], [chain], [null]];
     const { rows } = await pool.query<{ rev: string }>({ ...SET_STATEMENT, values });
     return answer(message, Number(rows[0]?.rev));

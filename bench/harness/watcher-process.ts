@@ -1,0 +1,139 @@
+import type { ClientHttp2Session } from "node:http2";
+import { performance } from "node:perf_hooks";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  SetPresenceRequestSchema,
+  WatchPresenceRequestSchema,
+  WatchPresenceResponseSchema,
+} from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { answerParent } from "./answer-parent.ts";
+import { connect, openSession, requestHeaders } from "./connections.ts";
+import { envelope } from "./floor-server.ts";
+import { grpcCall } from "./grpc-call.ts";
+
+/** Streams to open, spread over connections. */
+export interface WatchOptions {
+  readonly port: number;
+  readonly accessKey: string;
+  /** The ids each stream watches. Empty lists: a floor, which tells nothing at first. */
+  readonly lists: readonly (readonly string[])[];
+  readonly minIntervalMs: number;
+}
+
+/** Sets to make at an even pace, whether those before are answered or not. */
+export interface SetOptions {
+  readonly port: number;
+  readonly accessKey: string;
+  readonly userIds: readonly string[];
+  readonly perSecond: number;
+  readonly durationMs: number;
+}
+
+/** What was received since it was last asked; latencies in milliseconds, rising. */
+export interface Received {
+  readonly updates: number;
+  readonly presences: number;
+  readonly latencies: number[];
+  /** The largest update so far as it came, envelope included. */
+  readonly largestUpdate: Uint8Array;
+}
+
+const PER_CONNECTION = 100;
+const sessions: ClientHttp2Session[] = [];
+let received = { updates: 0, presences: 0, latencies: [] as number[], largestUpdate: Buffer.alloc(0) as Uint8Array };
+let broken: string | undefined;
+
+async function watch({ port, accessKey, lists, minIntervalMs }: WatchOptions): Promise<void> {
+  for (let from = 0; from < lists.length; from += PER_CONNECTION) {
+    const session = await openSession(port);
+    sessions.push(session);
+    const some = lists.slice(from, from + PER_CONNECTION);
+    await Promise.all(some.map((ids) => openStream(session, accessKey, ids, minIntervalMs)));
+  }
+}
+
+/** Resolves when the snapshot is complete; for a floor, when it answered. */
+function openStream(session: ClientHttp2Session, accessKey: string, ids: readonly string[], minIntervalMs: number) {
+  const ready = Promise.withResolvers<void>();
+  const headers = { authorization: `Bearer ${accessKey}` };
+  const stream = session.request(
+    requestHeaders({ protocol: "grpc", path: "/muster.v1.PresenceService/WatchPresence", headers }),
+  );
+  const refs = ids.map((id) => ({ ref: { case: "id", value: id } as const }));
+  const minInterval = { nanos: minIntervalMs * 1_000_000 };
+  const request = create(WatchPresenceRequestSchema, { refs, ...(minIntervalMs > 0 && { minInterval }) });
+  stream.end(envelope(toBinary(WatchPresenceRequestSchema, request)));
+  if (ids.length === 0) stream.once("response", () => ready.resolve());
+  let rest: Buffer = Buffer.alloc(0);
+  stream.on("data", (chunk: Buffer) => {
+    rest = readFrames(rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk, () => ready.resolve());
+  });
+  stream.on("error", (error) => (broken ??= String(error)));
+  stream.on("trailers", (trailers) => (broken ??= `a stream ended: ${JSON.stringify(trailers)}`));
+  stream.on("close", () => ready.reject(new Error(broken ?? "a stream ended")));
+  return ready.promise;
+}
+
+/** Reads the whole messages, and gives back what is left. */
+function readFrames(bytes: Buffer, onSnapshot: () => void): Buffer {
+  let at = 0;
+  while (bytes.length >= at + 5 && bytes.length >= at + 5 + bytes.readUInt32BE(at + 1)) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    const { event } = fromBinary(WatchPresenceResponseSchema, bytes.subarray(at + 5, end));
+    if (event.case === "snapshotComplete") onSnapshot();
+    if (event.case === "update") {
+      received.updates++;
+      received.presences += event.value.presences.length;
+      if (end - at > received.largestUpdate.length) received.largestUpdate = Buffer.from(bytes.subarray(at, end));
+      for (const { message } of event.value.presences)
+        if (message) received.latencies.push(performance.now() - Number(message));
+    }
+    at = end;
+  }
+  return bytes.subarray(at);
+}
+
+/** The message of each presence is the time it was due to be set: what is late in being sent counts as well. */
+async function set({ port, accessKey, userIds, perSecond, durationMs }: SetOptions): Promise<number> {
+  const connections = await connect("grpc", port, 8);
+  const due: number[] = [];
+  const call = grpcCall({
+    path: "/muster.v1.PresenceService/SetPresence",
+    credential: accessKey,
+    input: SetPresenceRequestSchema,
+    output: SetPresenceRequestSchema,
+    request: (n) =>
+      create(SetPresenceRequestSchema, {
+        ref: { ref: { case: "id", value: userIds[n % userIds.length] ?? "" } },
+        presence: { status: "online", message: String(due[n]) },
+      }),
+    comparable: (answer) => answer,
+  });
+  const start = performance.now();
+  const answers: Promise<unknown>[] = [];
+  for (let elapsed = 0; elapsed < durationMs; elapsed = performance.now() - start) {
+    for (let n = due.length; n < (elapsed / 1_000) * perSecond; n++) {
+      due.push(start + (n / perSecond) * 1_000);
+      answers.push(connections.send(n, call, call.body(n)));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(answers);
+  connections.close();
+  return due.length;
+}
+
+function take(): Received {
+  if (broken) throw new Error(broken);
+  const taken = { ...received, latencies: received.latencies.toSorted((a, b) => a - b) };
+  received = { updates: 0, presences: 0, latencies: [], largestUpdate: received.largestUpdate };
+  return taken;
+}
+
+/** Ends all streams. */
+function leave(): void {
+  for (const session of sessions.splice(0)) session.destroy();
+  broken = undefined;
+}
+
+answerParent({ watch, set, take, leave });
