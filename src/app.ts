@@ -68,6 +68,7 @@ export const SERVICES = [UserService, ProjectService, TokenService, PresenceServ
 
 type Features = ReturnType<typeof createFeatures>;
 
+/** Wires the features. Disposing the app ends what they run; the database is left open. */
 export async function createApp(ports: AppPorts): Promise<App> {
   await using resources = new AsyncDisposableStack();
   const features = createFeatures(ports, resources);

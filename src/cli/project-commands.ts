@@ -4,7 +4,7 @@ import { StartError } from "../start-error.ts";
 import { connectFromEnvironment } from "./api-client.ts";
 import type { Host } from "./host.ts";
 import { printRecord, printTable, recordOf } from "./print.ts";
-import { type SettingsOptions, settingsOf, withSettings } from "./project-settings-options.ts";
+import { type SettingsOptions, settingsMask, settingsOf, withSettings } from "./project-settings-options.ts";
 import { type ServerOptions, withServer } from "./server-options.ts";
 
 type CreateOptions = ServerOptions & SettingsOptions;
@@ -74,11 +74,10 @@ async function update(host: Host, projectId: string, options: UpdateOptions): Pr
   if (options.name === undefined && Object.keys(settings).length === 0)
     throw new StartError("There is nothing to change: name a setting or --name");
   const { projects } = await connectFromEnvironment(host, options.url);
-  print(
-    host,
-    options,
-    (await projects.updateProject({ projectId, displayName: options.name ?? "", settings })).project,
-  );
+  const updateMask = settingsMask(settings);
+  if (options.name !== undefined) updateMask.paths.push("display_name");
+  const change = { projectId, displayName: options.name ?? "", settings, updateMask };
+  print(host, options, (await projects.updateProject(change)).project);
 }
 
 async function remove(host: Host, projectId: string, options: ServerOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
-import { type ProjectSettingsSchema, SigningAlgorithm } from "../gen/muster/v1/project_pb.ts";
+import { ProjectSettingsSchema, SigningAlgorithm } from "../gen/muster/v1/project_pb.ts";
 import { duration } from "../setting-values.ts";
 import { optionValue } from "./option-value.ts";
 
@@ -47,8 +47,14 @@ export function settingsOf(options: SettingsOptions): MessageInitShape<typeof Pr
     ...(tokenTtlMax !== undefined && { tokenTtlMax: durationFromMs(tokenTtlMax) }),
     ...(signingAlgorithm !== undefined && { signingAlgorithm: ALGORITHMS[signingAlgorithm] }),
     ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
-    ...(corsOrigin !== undefined && { corsOrigins: { values: corsOrigin } }),
+    ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),
     ...(userIdPattern !== undefined && { userIdPattern }),
   };
+}
+
+/** The mask that names the same settings: with it an empty one is set back to its default instead of passed over. */
+export function settingsMask(settings: MessageInitShape<typeof ProjectSettingsSchema>): { paths: string[] } {
+  const fields = ProjectSettingsSchema.fields.filter((field) => field.localName in settings);
+  return { paths: fields.map((field) => `settings.${field.name}`) };
 }

@@ -7,7 +7,7 @@ export const EventEntity = defineEntity({
   properties: {
     projectId: p.uuid().primary(),
     transactionId: p.string().columnType("xid8").primary().defaultRaw("pg_current_xact_id()"),
-    sequence: p.bigint("number").primary().generated("identity"),
+    sequence: p.bigint("number").autoincrement().primary().generated("identity"),
     id: p.uuid(),
     type: p.text(),
     userId: p.uuid().nullable(),

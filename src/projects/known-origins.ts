@@ -1,8 +1,8 @@
 import type { Clock } from "../clock.ts";
-import { createMaxAgeCache } from "../db/max-age-cache.ts";
+import { createLastKnown } from "../db/last-known.ts";
 import type { Database } from "../db/orm.ts";
 import { query, type Statement } from "../db/statement.ts";
-import { MAX_AGE_MS, STALE_MS } from "./project-directory.ts";
+import { LAST_KNOWN } from "./project-directory.ts";
 
 const ORIGINS: Statement = {
   name: "projects_origins",
@@ -11,9 +11,13 @@ const ORIGINS: Statement = {
 
 /** Whether some project lists an origin; at most half a second old. Read whole, so that made-up origins cost nothing. */
 export function createKnownOrigins(db: Database, clock: Clock): (origin: string) => Promise<boolean> {
-  const origins = createMaxAgeCache(clock, MAX_AGE_MS, STALE_MS, async () => {
-    const rows = await query<{ origin: string }>(db.pool, ORIGINS, []);
-    return new Set(rows.map((row) => row.origin));
+  const origins = createLastKnown({
+    ...LAST_KNOWN,
+    clock,
+    async load() {
+      const rows = await query<{ origin: string }>(db.pool, ORIGINS, []);
+      return new Set(rows.map((row) => row.origin));
+    },
   });
-  return async (origin) => (await origins.get("all")).has(origin);
+  return async (origin) => (await origins.get("all"))?.has(origin) ?? false;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { createMaxAgeCache } from "../db/max-age-cache.ts";
+import { createLastKnown } from "../db/last-known.ts";
 import type { Database } from "../db/orm.ts";
 import { read } from "../db/transaction.ts";
 import { MusterError } from "../errors.ts";
@@ -23,19 +23,33 @@ export interface ProjectDirectory {
   forget(projectId: string): void;
 }
 
-/** How old a cached value may be, in milliseconds; and while the database is away. */
-export const MAX_AGE_MS = 500;
-export const STALE_MS = 15 * 60_000;
+/**
+ * How a process keeps what every call needs: at most half a second old, for a quarter of an hour while the database is away,
+ * waiting at most a second for a look that does not come back.
+ */
+export const LAST_KNOWN = { maxAgeMs: 500, maxAwayMs: 15 * 60_000, patienceMs: 1_000, maxEntries: 10_000 } as const;
 
 /** `tokenTtlMs` is the instance's default life of a token. */
 export function createProjectDirectory(db: Database, clock: Clock, tokenTtlMs: number): ProjectDirectory {
-  return createMaxAgeCache(clock, MAX_AGE_MS, STALE_MS, async (id) => {
-    const project = await read(db, {}, (em) => em.findOne(ProjectEntity, { id }));
-    if (!project) throw new MusterError("PROJECT_NOT_FOUND");
-    return projectRecord(project, tokenTtlMs);
+  const known = createLastKnown<ProjectRecord>({
+    ...LAST_KNOWN,
+    clock,
+    async load(id) {
+      const project = await read(db, {}, (em) => em.findOne(ProjectEntity, { id }));
+      return project ? projectRecord(project, tokenTtlMs) : undefined;
+    },
   });
+  return {
+    async get(projectId) {
+      const project = await known.get(projectId);
+      if (!project) throw new MusterError("PROJECT_NOT_FOUND");
+      return project;
+    },
+    forget: (projectId) => known.forget(projectId),
+  };
 }
 
+/** The record of a stored project, its settings in force. */
 export const projectRecord = (project: ProjectEntity, tokenTtlMs: number): ProjectRecord => ({
   id: project.id,
   displayName: project.displayName,

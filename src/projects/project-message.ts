@@ -21,9 +21,9 @@ const SETTINGS: { [N in SettingName]-?: { wire: string; read(message: SettingsMe
   tokenTtlMaxMs: { wire: "token_ttl_max", read: (m) => m.tokenTtlMax && durationMs(m.tokenTtlMax) },
   signingAlgorithm: { wire: "signing_algorithm", read: (m) => algorithmOf(m.signingAlgorithm) },
   usersMayDeleteThemselves: { wire: "users_may_delete_themselves", read: (m) => m.usersMayDeleteThemselves },
-  corsOrigins: { wire: "cors_origins", read: (m) => m.corsOrigins?.values },
-  defaultPresence: { wire: "default_presence", read: (m) => m.defaultPresence },
-  userIdPattern: { wire: "user_id_pattern", read: (m) => m.userIdPattern },
+  corsOrigins: { wire: "cors_origins", read: (m) => (m.corsOrigins.length > 0 ? m.corsOrigins : undefined) },
+  defaultPresence: { wire: "default_presence", read: (m) => m.defaultPresence || undefined },
+  userIdPattern: { wire: "user_id_pattern", read: (m) => m.userIdPattern || undefined },
 };
 
 const ALGORITHMS = {
@@ -35,6 +35,7 @@ const ALGORITHMS = {
 const algorithmOf = (value: SigningAlgorithm) =>
   (Object.keys(ALGORITHMS) as (keyof typeof ALGORITHMS)[]).find((name) => ALGORITHMS[name] === value);
 
+/** A project as it goes on the wire, with every setting. */
 export function projectMessage({ id, displayName, settings, createTime, updateTime }: ProjectRecord): Project {
   return create(ProjectSchema, {
     id,
@@ -44,7 +45,7 @@ export function projectMessage({ id, displayName, settings, createTime, updateTi
       tokenTtlMax: durationFromMs(settings.tokenTtlMaxMs),
       signingAlgorithm: ALGORITHMS[settings.signingAlgorithm],
       usersMayDeleteThemselves: settings.usersMayDeleteThemselves,
-      corsOrigins: { values: [...settings.corsOrigins] },
+      corsOrigins: [...settings.corsOrigins],
       defaultPresence: settings.defaultPresence,
       userIdPattern: settings.userIdPattern,
     }),
@@ -53,6 +54,7 @@ export function projectMessage({ id, displayName, settings, createTime, updateTi
   });
 }
 
+/** An access key as it goes on the wire: without its secret. */
 export const accessKeyMessage = (key: AccessKeyEntity): AccessKey =>
   create(AccessKeySchema, {
     id: key.id,
@@ -70,6 +72,15 @@ export function settingsChange(message: SettingsMessage | undefined, mask?: Fiel
   const paths = mask?.paths ?? [];
   if (paths.length === 0) return { values, names: new Set(all.filter((name) => values[name] !== undefined)) };
   return { values, names: new Set(paths.filter((path) => path !== "display_name").flatMap(settingsNamed)) };
+}
+
+/** The name a request asks for; empty: as it is. REQUEST_INVALID for a mask that names it where it is empty. */
+export function nameChange(displayName: string, mask: FieldMask | undefined): string {
+  const paths = mask?.paths ?? [];
+  if (paths.length === 0) return displayName;
+  if (!paths.includes("display_name")) return "";
+  if (displayName === "") throw invalid("display_name", "cannot be emptied");
+  return displayName;
 }
 
 function settingsNamed(path: string): SettingName[] {

@@ -6,7 +6,7 @@ import { createAccessKey, listAccessKeys, revokeAccessKey } from "./access-keys.
 import { createProject, type ProjectPorts } from "./create-project.ts";
 import { deleteProject } from "./delete-project.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
-import { accessKeyMessage, projectMessage, settingsChange } from "./project-message.ts";
+import { accessKeyMessage, nameChange, projectMessage, settingsChange } from "./project-message.ts";
 import { getProject, listProjects } from "./read-projects.ts";
 import { updateProject } from "./update-project.ts";
 import type { AccessKeyVerifier } from "./verify-access-key.ts";
@@ -16,6 +16,7 @@ export interface ProjectServicePorts extends ProjectPorts {
   readonly accessKeys: AccessKeyVerifier;
 }
 
+/** ProjectService over its use cases. */
 export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof ProjectService> {
   const { db, tokenTtlMs } = ports;
   return {
@@ -32,7 +33,10 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
     },
     async updateProject({ projectId, displayName, settings, updateMask }, context) {
       const id = projectOf(context, projectId);
-      const change = { displayName, settings: settingsChange(settings, updateMask) };
+      const change = {
+        displayName: nameChange(displayName, updateMask),
+        settings: settingsChange(settings, updateMask),
+      };
       const project = await updateProject(ports, context.signal, id, change);
       ports.directory.forget(id);
       return { project: projectMessage(project) };

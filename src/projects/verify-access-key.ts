@@ -1,11 +1,11 @@
 import type { Clock } from "../clock.ts";
-import { createMaxAgeCache } from "../db/max-age-cache.ts";
+import { createLastKnown } from "../db/last-known.ts";
 import type { Database } from "../db/orm.ts";
 import { read } from "../db/transaction.ts";
 import { MusterError } from "../errors.ts";
 import { isSecret, parseAccessCredential } from "./access-credential.ts";
 import { AccessKeyEntity } from "./access-key.entity.ts";
-import { MAX_AGE_MS } from "./project-directory.ts";
+import { LAST_KNOWN } from "./project-directory.ts";
 
 /** The access key that a credential proved. */
 export interface VerifiedAccessKey {
@@ -22,18 +22,23 @@ export interface AccessKeyVerifier {
 
 /** Reads a key at most twice a second, so that a revocation reaches every server within a second. */
 export function createAccessKeyVerifier(db: Database, clock: Clock): AccessKeyVerifier {
-  const keys = createMaxAgeCache(clock, MAX_AGE_MS, 0, async (id) => {
-    // The credential is what tells the project, so this one look-up goes over all of them.
-    const key = await read(db, {}, (em) => em.findOne(AccessKeyEntity, { id }, { filters: { project: false } }));
-    if (!key || key.revokeTime) throw new MusterError("CREDENTIAL_INVALID");
-    return { projectId: key.projectId, accessKeyId: key.id, digest: Buffer.from(key.secretDigest) };
+  const keys = createLastKnown({
+    ...LAST_KNOWN,
+    clock,
+    async load(id: string) {
+      // The credential is what tells the project, so this one look-up goes over all of them.
+      const key = await read(db, {}, (em) => em.findOne(AccessKeyEntity, { id }, { filters: { project: false } }));
+      if (!key || key.revokeTime) return undefined;
+      return { projectId: key.projectId, accessKeyId: key.id, digest: Buffer.from(key.secretDigest) };
+    },
   });
   return {
     async verify(credential) {
       const parsed = parseAccessCredential(credential);
       if (!parsed) throw new MusterError("CREDENTIAL_INVALID");
-      const { digest, ...verified } = await keys.get(parsed.keyId);
-      if (!isSecret(parsed.secret, digest)) throw new MusterError("CREDENTIAL_INVALID");
+      const key = await keys.get(parsed.keyId);
+      if (!key || !isSecret(parsed.secret, key.digest)) throw new MusterError("CREDENTIAL_INVALID");
+      const { digest: _, ...verified } = key;
       return verified;
     },
     forget: (keyId) => keys.forget(keyId),

@@ -50,6 +50,8 @@ async function* mapped<M>(messages: AsyncIterable<M>, signal: AbortSignal, logge
 
 /** What goes on the wire for `error`. A failure nobody foresaw becomes INTERNAL with an error id, and its cause a log line. */
 export function wireError(error: unknown, signal: AbortSignal, logger: Logger): ConnectError {
+  // How the health protocol says that there is no such service; it has no reason of ours.
+  if (error instanceof ConnectError && error.code === Code.NotFound) return error;
   const failure = reasonOf(error, signal);
   if (failure) return connectErrorOf(failure);
   const errorId = randomUUID();

@@ -1,12 +1,12 @@
 import { createPrivateKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { type CryptoKey, importJWK, type JWK } from "jose";
 import type { Clock } from "../clock.ts";
+import { createLastKnown } from "../db/last-known.ts";
 import type { Database } from "../db/orm.ts";
 import { query, type Statement } from "../db/statement.ts";
 import type { SigningAlgorithm } from "../projects/projects.ts";
 import type { Sealer } from "../sealing.ts";
 import { SIGNING_KEY_PURPOSE } from "./create-signing-key.ts";
-import { createLastKnown } from "./last-known.ts";
 import { type PublishedJwk, publishedJwk } from "./published-jwk.ts";
 import { ALGORITHMS } from "./signing-algorithm.ts";
 

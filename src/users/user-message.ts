@@ -78,22 +78,33 @@ export function profileChange(message: UserMessage | undefined, mask: FieldMask 
   return { values, fields: new Set(named.length > 0 ? named : (Object.keys(values) as ProfileField[])) };
 }
 
-/** What is set in a message. A list that is empty counts as left out. */
+/** Fields that are empty where they are left out. */
+const PLAIN = [
+  "login",
+  "name",
+  "email",
+  "emailVerified",
+  "phone",
+  "phoneVerified",
+  "avatarUrl",
+  "bio",
+  "website",
+  "timeZone",
+] as const satisfies (ProfileField & keyof UserMessage)[];
+
+/** What is set in a message: what is empty counts as left out. */
 function profileOf(message: UserMessage): Profile {
-  const { birthdate, location, reputation, tags } = message;
-  const values: { -readonly [F in ProfileField]?: unknown } = {};
-  for (const field of ["login", "name", "email", "emailVerified", "phone", "phoneVerified"] as const)
-    if (message[field] !== undefined) values[field] = message[field];
-  for (const field of ["avatarUrl", "bio", "website", "timeZone"] as const)
-    if (message[field] !== undefined) values[field] = message[field];
-  if (message.timeZone) requireTimeZone(message.timeZone);
-  if (birthdate) values.birthdate = isoDate(birthdate);
-  if (location) values.location = { latitude: location.latitude, longitude: location.longitude };
-  if (message.metadata) values.metadata = message.metadata as JsonObject;
-  if (message.privateMetadata) values.privateMetadata = message.privateMetadata as JsonObject;
-  if (tags.length > 0) values.tags = tags;
-  if (reputation !== undefined) values.reputation = Number(reputation);
-  return values as Profile;
+  const { birthdate, location, metadata, privateMetadata, reputation, tags, timeZone } = message;
+  if (timeZone) requireTimeZone(timeZone);
+  return {
+    ...Object.fromEntries(PLAIN.flatMap((field) => (message[field] ? [[field, message[field]]] : []))),
+    ...(birthdate && { birthdate: isoDate(birthdate) }),
+    ...(location && { location: { latitude: location.latitude, longitude: location.longitude } }),
+    ...(metadata && { metadata: metadata as JsonObject }),
+    ...(privateMetadata && { privateMetadata: privateMetadata as JsonObject }),
+    ...(tags.length > 0 && { tags }),
+    ...(reputation !== 0n && { reputation: Number(reputation) }),
+  };
 }
 
 const isoDate = ({ year, month, day }: { year: number; month: number; day: number }): string =>

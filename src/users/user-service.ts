@@ -21,6 +21,7 @@ export interface UserServicePorts extends UserPorts {
   statusOf(error: unknown, signal: AbortSignal): Status;
 }
 
+/** UserService over its use cases. */
 export function userService(ports: UserServicePorts): ServiceImpl<typeof UserService> {
   const { db } = ports;
   return {

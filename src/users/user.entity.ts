@@ -30,7 +30,7 @@ export const UserEntity = defineEntity({
     metadata: p.json<JsonObject>().nullable(),
     privateMetadata: p.json<JsonObject>().nullable(),
     tags: p.array().default([]),
-    reputation: p.bigint("number").default(0),
+    reputation: p.bigint("number").defaultRaw("0"),
     guest: p.boolean().default(false),
     createTime: p.datetime(),
     updateTime: p.datetime(),

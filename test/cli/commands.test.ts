@@ -25,7 +25,7 @@ test("projects and keys are made, looked at, changed and deleted from the comman
   const settings = ["--signing-algorithm", "es256", "--users-may-delete-themselves", "no", "--name", "Shop 2"];
   const changed = await json(["project", "update", made.id, ...settings], env);
   expect(changed.settings).toMatchObject({ signing_algorithm: "SIGNING_ALGORITHM_ES256", token_ttl: "7200s" });
-  expect(changed.settings.cors_origins).toEqual({ values: ["https://a.example"] });
+  expect(changed.settings.cors_origins).toEqual(["https://a.example"]);
   expect(await json(["project", "get", made.id], env)).toEqual(changed);
   expect(await json(["project", "list"], env)).toContainEqual(changed);
 

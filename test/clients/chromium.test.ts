@@ -11,7 +11,7 @@ const server = resources.use(await startServerProcess());
 const listed = resources.use(await servePage(ENTRY));
 const unlisted = resources.use(await servePage(ENTRY));
 const browser = resources.use(await startBrowser());
-await server.call("ProjectService/UpdateProject", { settings: { corsOrigins: { values: [listed.origin] } } });
+await server.call("ProjectService/UpdateProject", { settings: { corsOrigins: [listed.origin] } });
 
 /** What stands in the page as `watcher` once `watch` has run. */
 const STATUSES = "watcher.statuses.join()";

@@ -16,7 +16,7 @@ test("a new project has every setting, with its default", async () => {
     tokenTtlMax: { seconds: 2_592_000n },
     signingAlgorithm: SigningAlgorithm.ED25519,
     usersMayDeleteThemselves: true,
-    corsOrigins: { values: [] },
+    corsOrigins: [],
     defaultPresence: "offline",
     userIdPattern: "",
   });
@@ -27,15 +27,15 @@ test("an update writes the settings it names, and a mask returns them to their d
   const { id } = await project({ defaultPresence: "gone" });
   const update = (request: object) => projects.updateProject({ projectId: id, ...request });
   const changed = await update({
-    settings: { tokenTtl: { seconds: 60n }, corsOrigins: { values: ["https://a.example"] } },
+    settings: { tokenTtl: { seconds: 60n }, corsOrigins: ["https://a.example"] },
   });
   expect(changed.project?.settings).toMatchObject({
     tokenTtl: { seconds: 60n },
-    corsOrigins: { values: ["https://a.example"] },
+    corsOrigins: ["https://a.example"],
     defaultPresence: "gone",
   });
   const reset = await update({ updateMask: { paths: ["settings.token_ttl", "settings.cors_origins"] } });
-  expect(reset.project?.settings).toMatchObject({ tokenTtl: { seconds: 86_400n }, corsOrigins: { values: [] } });
+  expect(reset.project?.settings).toMatchObject({ tokenTtl: { seconds: 86_400n }, corsOrigins: [] });
   expect((await update({ displayName: "Renamed" })).project?.displayName).toBe("Renamed");
 });
 
@@ -47,9 +47,7 @@ test("settings that make no sense are refused by the names of their fields", asy
     "settings.token_ttl",
   ]);
   expect(await fieldsOf({ userIdPattern: "(a" })).toEqual(["settings.user_id_pattern"]);
-  expect(await fieldsOf({ corsOrigins: { values: ["https://a.example/path"] } })).toEqual([
-    "settings.cors_origins.values[0]",
-  ]);
+  expect(await fieldsOf({ corsOrigins: ["https://a.example/path"] })).toEqual(["settings.cors_origins[0]"]);
   expect((await refusalOf(projects.createProject({ displayName: "" }))).fields).toEqual(["display_name"]);
   const { id } = await project();
   const mask = { paths: ["settings.nope"] };

@@ -24,7 +24,7 @@ test("a bad credential is never taken for none, and a session that is not there 
 });
 
 test("a user's JWT is taken as bearer, as `x-muster-token` and, with an origin the project lists, as cookie", async () => {
-  const { signedInUser } = await project({ corsOrigins: { values: ["https://app.example"] } as never });
+  const { signedInUser } = await project({ corsOrigins: ["https://app.example"] });
   const { id, token } = await signedInUser();
   const asked = (headers: Record<string, string>) => client(UserService, undefined, headers).getUser(me);
   const cookie = `other=1; __Host-muster-session=${token}`;
@@ -53,7 +53,7 @@ test("an origin that is added to the project is taken within a second", async ()
   const { token } = await signedInUser();
   const users = client(UserService, token, { origin: "https://new.example" });
   expect(await reasonOf(users.getUser(me))).toBe("ORIGIN_NOT_ALLOWED");
-  const settings = { corsOrigins: { values: ["https://new.example"] } };
+  const settings = { corsOrigins: ["https://new.example"] };
   await operator(ProjectService).updateProject({ projectId: id, settings });
   await clock.advance(999);
   expect((await users.getUser(me)).user).toBeDefined();

@@ -37,9 +37,7 @@ describe("IssueToken", () => {
   test("gives a token that is accepted where it says", async () => {
     const { signedToken, supportedHeaders, supportedCookies } = await system.issueToken({ ref: byId(alice.id) });
     const origin = "https://app.example.com";
-    await app
-      .operator(ProjectService)
-      .updateProject({ projectId: project.id, settings: { corsOrigins: { values: [origin] } } });
+    await app.operator(ProjectService).updateProject({ projectId: project.id, settings: { corsOrigins: [origin] } });
     await app.clock.advance(501);
     const ways = [
       ...supportedHeaders.map((name) => ({ [name]: name === "authorization" ? `Bearer ${signedToken}` : signedToken })),

@@ -82,7 +82,7 @@ test("fields left out keep their value; a mask clears or limits", async () => {
   expect(limited.user).toMatchObject({ name: "New", bio: "Bio", tags: ["t"], reputation: 5n });
   const cleared = await users.upsertUser({ externalId: "m", updateMask: { paths: ["bio", "tags", "reputation"] } });
   expect(cleared.user).toMatchObject({ name: "New", tags: [], reputation: 0n });
-  expect(cleared.user?.bio).toBeUndefined();
+  expect(cleared.user?.bio).toBe("");
 });
 
 test("an external id that is left out is generated, and a user made each time", async () => {

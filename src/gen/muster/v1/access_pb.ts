@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/access.proto.
  */
 export const file_muster_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWNjZXNzLnByb3RvEgltdXN0ZXIudjEiVwoMTWV0aG9kQWNjZXNzEiAKBWFsbG93GAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIlCgZidWNrZXQYAiABKA4yFS5tdXN0ZXIudjEuUmF0ZUJ1Y2tldCJQCgtGaWVsZEFjY2VzcxIfCgRyZWFkGAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIgCgV3cml0ZRgCIAMoDjIRLm11c3Rlci52MS5BY2Nlc3MqgAEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABITCg9BQ0NFU1NfT1BFUkFUT1IQARIRCg1BQ0NFU1NfU1lTVEVNEAISDwoLQUNDRVNTX1VTRVIQAxIPCgtBQ0NFU1NfU0VMRhAEEhQKEEFDQ0VTU19BTk9OWU1PVVMQBSqEAQoKUmF0ZUJ1Y2tldBIbChdSQVRFX0JVQ0tFVF9VTlNQRUNJRklFRBAAEhQKEFJBVEVfQlVDS0VUX1JFQUQQARIVChFSQVRFX0JVQ0tFVF9XUklURRACEhQKEFJBVEVfQlVDS0VUX0JVTEsQAxIWChJSQVRFX0JVQ0tFVF9TVFJFQU0QBDpUCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi1hwMgASgLMhcubXVzdGVyLnYxLk1ldGhvZEFjY2Vzc1IGYWNjZXNziAEBOl0KDGZpZWxkX2FjY2VzcxIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYtocDIAEoCzIWLm11c3Rlci52MS5GaWVsZEFjY2Vzc1ILZmllbGRBY2Nlc3OIAQE6SQoNc3ViamVjdF9maWVsZBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi3hwMgASgJUgxzdWJqZWN0RmllbGSIAQFiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWNjZXNzLnByb3RvEgltdXN0ZXIudjEiVwoMTWV0aG9kQWNjZXNzEiAKBWFsbG93GAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIlCgZidWNrZXQYAiABKA4yFS5tdXN0ZXIudjEuUmF0ZUJ1Y2tldCJQCgtGaWVsZEFjY2VzcxIfCgRyZWFkGAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIgCgV3cml0ZRgCIAMoDjIRLm11c3Rlci52MS5BY2Nlc3MqgAEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABITCg9BQ0NFU1NfT1BFUkFUT1IQARIRCg1BQ0NFU1NfU1lTVEVNEAISDwoLQUNDRVNTX1VTRVIQAxIPCgtBQ0NFU1NfU0VMRhAEEhQKEEFDQ0VTU19BTk9OWU1PVVMQBSqEAQoKUmF0ZUJ1Y2tldBIbChdSQVRFX0JVQ0tFVF9VTlNQRUNJRklFRBAAEhQKEFJBVEVfQlVDS0VUX1JFQUQQARIVChFSQVRFX0JVQ0tFVF9XUklURRACEhQKEFJBVEVfQlVDS0VUX0JVTEsQAxIWChJSQVRFX0JVQ0tFVF9TVFJFQU0QBDpRCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi1hwMgASgLMhcubXVzdGVyLnYxLk1ldGhvZEFjY2Vzc1IGYWNjZXNzOloKDGZpZWxkX2FjY2VzcxIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYtocDIAEoCzIWLm11c3Rlci52MS5GaWVsZEFjY2Vzc1ILZmllbGRBY2Nlc3M6RgoNc3ViamVjdF9maWVsZBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi3hwMgASgJUgxzdWJqZWN0RmllbGRiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * The declaration every RPC carries.
@@ -249,7 +249,7 @@ export const RateBucketSchema: GenEnum<RateBucket, RateBucketJson> = /*@__PURE__
 /**
  * Who may call the RPC, and the allowance it is charged to.
  *
- * @generated from extension: optional muster.v1.MethodAccess access = 50101;
+ * @generated from extension: muster.v1.MethodAccess access = 50101;
  */
 export const access: GenExtension<MethodOptions, MethodAccess> = /*@__PURE__*/
   extDesc(file_muster_v1_access, 0);
@@ -257,7 +257,7 @@ export const access: GenExtension<MethodOptions, MethodAccess> = /*@__PURE__*/
 /**
  * Who may see and set the field. A field without the option is seen and set by whoever may call.
  *
- * @generated from extension: optional muster.v1.FieldAccess field_access = 50102;
+ * @generated from extension: muster.v1.FieldAccess field_access = 50102;
  */
 export const field_access: GenExtension<FieldOptions, FieldAccess> = /*@__PURE__*/
   extDesc(file_muster_v1_access, 1);
@@ -265,7 +265,7 @@ export const field_access: GenExtension<FieldOptions, FieldAccess> = /*@__PURE__
 /**
  * Name of the field that holds the id of the user the message is about: decides who SELF is in `field_access`.
  *
- * @generated from extension: optional string subject_field = 50103;
+ * @generated from extension: string subject_field = 50103;
  */
 export const subject_field: GenExtension<MessageOptions, string> = /*@__PURE__*/
   extDesc(file_muster_v1_access, 2);

@@ -7,15 +7,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { BoolValueJson, Duration, DurationJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/project.proto.
  */
 export const file_muster_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLLAwoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESKAobdXNlcnNfbWF5X2RlbGV0ZV90aGVtc2VsdmVzGAogASgISACIAQESKwoMY29yc19vcmlnaW5zGA8gASgLMhUubXVzdGVyLnYxLlN0cmluZ0xpc3QSKAoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIJukgGcgQQARhASAGIAQESJgoPdXNlcl9pZF9wYXR0ZXJuGBEgASgJQgi6SAVyAyj/AUgCiAEBQh4KHF91c2Vyc19tYXlfZGVsZXRlX3RoZW1zZWx2ZXNCEwoRX2RlZmF1bHRfcHJlc2VuY2VCEgoQX3VzZXJfaWRfcGF0dGVybiJ+CgpTdHJpbmdMaXN0EnAKBnZhbHVlcxgBIAMoCUJgukhdkgFaEDIYASJUclIo/wEyTV5odHRwcz86Ly9bYS16MC05Li1dKyg6WzAtOV17MSw1fSk/JHxeaHR0cHM/Oi8vXFtbMC05YS1mOi5dK1xdKDpbMC05XXsxLDV9KT8kIqMBCglBY2Nlc3NLZXkSCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqOAQoQU2lnbmluZ0FsZ29yaXRobRIhCh1TSUdOSU5HX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEh0KGVNJR05JTkdfQUxHT1JJVEhNX0VEMjU1MTkQARIbChdTSUdOSU5HX0FMR09SSVRITV9FUzI1NhACEhsKF1NJR05JTkdfQUxHT1JJVEhNX1JTMjU2EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLYAwoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESPwobdXNlcnNfbWF5X2RlbGV0ZV90aGVtc2VsdmVzGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJ2Cgxjb3JzX29yaWdpbnMYDyADKAlCYLpIXZIBWhAyGAEiVHJSKP8BMk1eaHR0cHM/Oi8vW2EtejAtOS4tXSsoOlswLTldezEsNX0pPyR8Xmh0dHBzPzovL1xbWzAtOWEtZjouXStcXSg6WzAtOV17MSw1fSk/JBIhChBkZWZhdWx0X3ByZXNlbmNlGBAgASgJQge6SARyAhhAEiEKD3VzZXJfaWRfcGF0dGVybhgRIAEoCUIIukgFcgMo/wEiowEKCUFjY2Vzc0tleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo4BChBTaWduaW5nQWxnb3JpdGhtEiEKHVNJR05JTkdfQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASHQoZU0lHTklOR19BTEdPUklUSE1fRUQyNTUxORABEhsKF1NJR05JTkdfQUxHT1JJVEhNX0VTMjU2EAISGwoXU0lHTklOR19BTEdPUklUSE1fUlMyNTYQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * A tenant. Nothing of one project can be read or changed from another.
@@ -109,7 +109,8 @@ export const ProjectSchema: GenMessage<Project, {jsonType: ProjectJson}> = /*@__
   messageDesc(file_muster_v1_project, 0);
 
 /**
- * The settings of a project. In an answer every one is set; in a request those left out keep their value or take the default.
+ * The settings of a project. In an answer every one is set. In a request those that are left out (an empty text or list counts so) keep
+ * their value or take the default; UpdateProject returns those that its `update_mask` names to their default.
  *
  * @generated from message muster.v1.ProjectSettings
  */
@@ -138,34 +139,36 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
   /**
    * Whether a user may delete itself. Default true.
    *
-   * @generated from field: optional bool users_may_delete_themselves = 10;
+   * @generated from field: google.protobuf.BoolValue users_may_delete_themselves = 10;
    */
   usersMayDeleteThemselves?: boolean | undefined;
 
   /**
-   * The origins whose pages may call with the project's credentials, such as `https://app.example.com`; at most 50. Default none.
+   * The origins whose pages may call with the project's credentials: scheme, host, and the port if it is not the scheme's own, such as
+   * `https://app.example.com`. At most 50. Default none.
    *
-   * @generated from field: muster.v1.StringList cors_origins = 15;
+   * @generated from field: repeated string cors_origins = 15;
    */
-  corsOrigins?: StringList | undefined;
+  corsOrigins: string[];
 
   /**
    * The status of a user whose presence was never set, or ran out; 1–64 characters. Default `offline`.
    *
-   * @generated from field: optional string default_presence = 16;
+   * @generated from field: string default_presence = 16;
    */
-  defaultPresence?: string | undefined;
+  defaultPresence: string;
 
   /**
    * A regular expression (RE2) that new external ids must match as a whole; at most 255 bytes. Default: none, all are taken.
    *
-   * @generated from field: optional string user_id_pattern = 17;
+   * @generated from field: string user_id_pattern = 17;
    */
-  userIdPattern?: string | undefined;
+  userIdPattern: string;
 };
 
 /**
- * The settings of a project. In an answer every one is set; in a request those left out keep their value or take the default.
+ * The settings of a project. In an answer every one is set. In a request those that are left out (an empty text or list counts so) keep
+ * their value or take the default; UpdateProject returns those that its `update_mask` names to their default.
  *
  * @generated from message muster.v1.ProjectSettings
  */
@@ -194,28 +197,29 @@ export type ProjectSettingsJson = {
   /**
    * Whether a user may delete itself. Default true.
    *
-   * @generated from field: optional bool users_may_delete_themselves = 10;
+   * @generated from field: google.protobuf.BoolValue users_may_delete_themselves = 10;
    */
-  usersMayDeleteThemselves?: boolean;
+  usersMayDeleteThemselves?: BoolValueJson;
 
   /**
-   * The origins whose pages may call with the project's credentials, such as `https://app.example.com`; at most 50. Default none.
+   * The origins whose pages may call with the project's credentials: scheme, host, and the port if it is not the scheme's own, such as
+   * `https://app.example.com`. At most 50. Default none.
    *
-   * @generated from field: muster.v1.StringList cors_origins = 15;
+   * @generated from field: repeated string cors_origins = 15;
    */
-  corsOrigins?: StringListJson;
+  corsOrigins?: string[];
 
   /**
    * The status of a user whose presence was never set, or ran out; 1–64 characters. Default `offline`.
    *
-   * @generated from field: optional string default_presence = 16;
+   * @generated from field: string default_presence = 16;
    */
   defaultPresence?: string;
 
   /**
    * A regular expression (RE2) that new external ids must match as a whole; at most 255 bytes. Default: none, all are taken.
    *
-   * @generated from field: optional string user_id_pattern = 17;
+   * @generated from field: string user_id_pattern = 17;
    */
   userIdPattern?: string;
 };
@@ -226,41 +230,6 @@ export type ProjectSettingsJson = {
  */
 export const ProjectSettingsSchema: GenMessage<ProjectSettings, {jsonType: ProjectSettingsJson}> = /*@__PURE__*/
   messageDesc(file_muster_v1_project, 1);
-
-/**
- * A list that can be told apart from one that is left out.
- *
- * @generated from message muster.v1.StringList
- */
-export type StringList = Message<"muster.v1.StringList"> & {
-  /**
-   * The values, at most 50, all different. Each is an origin: scheme, host, and the port if it is not the scheme's own.
-   *
-   * @generated from field: repeated string values = 1;
-   */
-  values: string[];
-};
-
-/**
- * A list that can be told apart from one that is left out.
- *
- * @generated from message muster.v1.StringList
- */
-export type StringListJson = {
-  /**
-   * The values, at most 50, all different. Each is an origin: scheme, host, and the port if it is not the scheme's own.
-   *
-   * @generated from field: repeated string values = 1;
-   */
-  values?: string[];
-};
-
-/**
- * Describes the message muster.v1.StringList.
- * Use `create(StringListSchema)` to create a new message.
- */
-export const StringListSchema: GenMessage<StringList, {jsonType: StringListJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_project, 2);
 
 /**
  * An access key: whoever holds its secret calls as `.system` of the project.
@@ -351,7 +320,7 @@ export type AccessKeyJson = {
  * Use `create(AccessKeySchema)` to create a new message.
  */
 export const AccessKeySchema: GenMessage<AccessKey, {jsonType: AccessKeyJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_project, 3);
+  messageDesc(file_muster_v1_project, 2);
 
 /**
  * The algorithm a project's tokens are signed with.

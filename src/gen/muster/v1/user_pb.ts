@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user.proto.
  */
 export const file_muster_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItABCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEhsKBWVtYWlsGAQgASgJQgq6SAdyBSj+AWABSAASLAoFcGhvbmUYBSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEhUKAm1lGAYgASgIQge6SARqAggBSABCDAoDcmVmEgW6SAIIASK5AgoERGF0ZRIYCgR5ZWFyGAEgASgFQgq6SAcaBRiPTigBEhgKBW1vbnRoGAIgASgFQgm6SAYaBBgMKAESFgoDZGF5GAMgASgFQgm6SAYaBBgfKAE65AG6SOABGt0BCgtkYXRlLmV4aXN0cxIZbm8gc3VjaCBkYXkgaW4gdGhhdCBtb250aBqyAXRoaXMuZGF5IDw9IDI4IHx8ICh0aGlzLm1vbnRoID09IDIgPyB0aGlzLmRheSA9PSAyOSAmJiB0aGlzLnllYXIgJSA0ID09IDAgJiYgKHRoaXMueWVhciAlIDEwMCAhPSAwIHx8IHRoaXMueWVhciAlIDQwMCA9PSAwKSA6IHRoaXMuZGF5IDw9ICh0aGlzLm1vbnRoIGluIFs0LCA2LCA5LCAxMV0gPyAzMCA6IDMxKSkiYQoITG9jYXRpb24SKQoIbGF0aXR1ZGUYASABKAFCF7pIFBISGQAAAAAAgFZAKQAAAAAAgFbAEioKCWxvbmdpdHVkZRgCIAEoAUIXukgUEhIZAAAAAACAZkApAAAAAACAZsAihgoKBFVzZXISFAoCaWQYASABKAlCCLK7GAQKAgIDEh0KC2V4dGVybmFsX2lkGAIgASgJQgiyuxgECgICAxIpCgVsb2dpbhgDIAEoCUIVukgGcgQQAxhGsrsYCAoCAgMSAgIESACIAQESJwoEbmFtZRgEIAEoCUIUukgFcgMY/wGyuxgICgICAxICAgRIAYgBARIpCgVlbWFpbBgFIAEoCUIVukgHcgUo/gFgAbK7GAcKAgIEEgECSAKIAQESKAoOZW1haWxfdmVyaWZpZWQYBiABKAhCC7K7GAcKAgIEEgECSAOIAQESOgoFcGhvbmUYByABKAlCJrpIGHIWMhReXCtbMS05XVswLTldezYsMTR9JLK7GAcKAgIEEgECSASIAQESKAoOcGhvbmVfdmVyaWZpZWQYCCABKAhCC7K7GAcKAgIEEgECSAWIAQESPAoKYXZhdGFyX3VybBgKIAEoCUIjukgUchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgRIBogBARImCgNiaW8YCyABKAlCFLpIBXIDGKAfsrsYCAoCAgMSAgIESAeIAQESOQoHd2Vic2l0ZRgMIAEoCUIjukgUchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgRICIgBARIwCgliaXJ0aGRhdGUYDSABKAsyDy5tdXN0ZXIudjEuRGF0ZUIMsrsYCAoCAgQSAgIEElEKCXRpbWVfem9uZRgOIAEoCUI5ukgqcigoQDIkXltBLVphLXowLTlfKy1dKygvW0EtWmEtejAtOV8rLV0rKSoksrsYCAoCAgQSAgIESAmIAQESMwoIbG9jYXRpb24YDyABKAsyEy5tdXN0ZXIudjEuTG9jYXRpb25CDLK7GAgKAgIEEgICBBI3CghtZXRhZGF0YRgQIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCDLK7GAgKAgIDEgICBBI+ChBwcml2YXRlX21ldGFkYXRhGBEgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEILsrsYBwoCAgQSAQISKwoEdGFncxgTIAMoCUIdukgPkgEMEDIYASIGcgQQARhAsrsYBwoCAgMSAQISPQoKcmVwdXRhdGlvbhgUIAEoA0IkukgWIhQY/////////w8ogYCAgICAgPD/AbK7GAcKAgIDEgECSAqIAQESFwoFZ3Vlc3QYFiABKAhCCLK7GAQKAgIDEjkKC2NyZWF0ZV90aW1lGBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIsrsYBAoCAgMSOQoLdXBkYXRlX3RpbWUYGCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICBBI+ChBsYXN0X2FjdGl2ZV90aW1lGBkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIsrsYBAoCAgQSFgoEZXRhZxgaIAEoCUIIsrsYBAoCAgQ6Brq7GAJpZEIICgZfbG9naW5CBwoFX25hbWVCCAoGX2VtYWlsQhEKD19lbWFpbF92ZXJpZmllZEIICgZfcGhvbmVCEQoPX3Bob25lX3ZlcmlmaWVkQg0KC19hdmF0YXJfdXJsQgYKBF9iaW9CCgoIX3dlYnNpdGVCDAoKX3RpbWVfem9uZUINCgtfcmVwdXRhdGlvbmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access]);
+  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItABCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEhsKBWVtYWlsGAQgASgJQgq6SAdyBSj+AWABSAASLAoFcGhvbmUYBSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEhUKAm1lGAYgASgIQge6SARqAggBSABCDAoDcmVmEgW6SAIIASK5AgoERGF0ZRIYCgR5ZWFyGAEgASgFQgq6SAcaBRiPTigBEhgKBW1vbnRoGAIgASgFQgm6SAYaBBgMKAESFgoDZGF5GAMgASgFQgm6SAYaBBgfKAE65AG6SOABGt0BCgtkYXRlLmV4aXN0cxIZbm8gc3VjaCBkYXkgaW4gdGhhdCBtb250aBqyAXRoaXMuZGF5IDw9IDI4IHx8ICh0aGlzLm1vbnRoID09IDIgPyB0aGlzLmRheSA9PSAyOSAmJiB0aGlzLnllYXIgJSA0ID09IDAgJiYgKHRoaXMueWVhciAlIDEwMCAhPSAwIHx8IHRoaXMueWVhciAlIDQwMCA9PSAwKSA6IHRoaXMuZGF5IDw9ICh0aGlzLm1vbnRoIGluIFs0LCA2LCA5LCAxMV0gPyAzMCA6IDMxKSkiYQoITG9jYXRpb24SKQoIbGF0aXR1ZGUYASABKAFCF7pIFBISGQAAAAAAgFZAKQAAAAAAgFbAEioKCWxvbmdpdHVkZRgCIAEoAUIXukgUEhIZAAAAAACAZkApAAAAAACAZsAi1AgKBFVzZXISFAoCaWQYASABKAlCCLK7GAQKAgIDEh0KC2V4dGVybmFsX2lkGAIgASgJQgiyuxgECgICAxInCgVsb2dpbhgDIAEoCUIYukgJ2AEBcgQQAxhGsrsYCAoCAgMSAgIEEiIKBG5hbWUYBCABKAlCFLpIBXIDGP8BsrsYCAoCAgMSAgIEEicKBWVtYWlsGAUgASgJQhi6SArYAQFyBSj+AWABsrsYBwoCAgQSAQISIwoOZW1haWxfdmVyaWZpZWQYBiABKAhCC7K7GAcKAgIEEgECEjgKBXBob25lGAcgASgJQim6SBvYAQFyFjIUXlwrWzEtOV1bMC05XXs2LDE0fSSyuxgHCgICBBIBAhIjCg5waG9uZV92ZXJpZmllZBgIIAEoCEILsrsYBwoCAgQSAQISOgoKYXZhdGFyX3VybBgKIAEoCUImukgX2AEBchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgQSIQoDYmlvGAsgASgJQhS6SAVyAxigH7K7GAgKAgIDEgICBBI3Cgd3ZWJzaXRlGAwgASgJQia6SBfYAQFyEiiAEDIKXmh0dHBzPzovL4gBAbK7GAgKAgIDEgICBBIwCgliaXJ0aGRhdGUYDSABKAsyDy5tdXN0ZXIudjEuRGF0ZUIMsrsYCAoCAgQSAgIEEk8KCXRpbWVfem9uZRgOIAEoCUI8ukgt2AEBcigoQDIkXltBLVphLXowLTlfKy1dKygvW0EtWmEtejAtOV8rLV0rKSoksrsYCAoCAgQSAgIEEjMKCGxvY2F0aW9uGA8gASgLMhMubXVzdGVyLnYxLkxvY2F0aW9uQgyyuxgICgICBBICAgQSNwoIbWV0YWRhdGEYECABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgyyuxgICgICAxICAgQSPgoQcHJpdmF0ZV9tZXRhZGF0YRgRIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCC7K7GAcKAgIEEgECEisKBHRhZ3MYEyADKAlCHbpID5IBDBAyGAEiBnIEEAEYQLK7GAcKAgIDEgECEjgKCnJlcHV0YXRpb24YFCABKANCJLpIFiIUGP////////8PKIGAgICAgIDw/wGyuxgHCgICAxIBAhIXCgVndWVzdBgWIAEoCEIIsrsYBAoCAgMSOQoLY3JlYXRlX3RpbWUYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICAxI5Cgt1cGRhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIEEj4KEGxhc3RfYWN0aXZlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICBBIWCgRldGFnGBogASgJQgiyuxgECgICBDoGursYAmlkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access]);
 
 /**
  * Names one user of the project. Each arm is unique in the project and finds the user by an index of its own.
@@ -249,8 +249,9 @@ export const LocationSchema: GenMessage<Location, {jsonType: LocationJson}> = /*
   messageDesc(file_muster_v1_user, 2);
 
 /**
- * A user of a project. Every user of the project sees the fields that carry no `field_access`;
- * the others are seen by whom they name. No string may hold NUL.
+ * A user of a project. Who sees and who sets a field stands in its `field_access`. No string may hold NUL.
+ * In a request a field that is empty (`""`, `0`, `false`, no element) counts as left out, so that it keeps its value: to empty one,
+ * name it in the `update_mask`.
  *
  * @generated from message muster.v1.User
  */
@@ -272,65 +273,65 @@ export type User = Message<"muster.v1.User"> & {
   /**
    * The name to sign in by, 3–70 characters, unique in the project without regard to case. LOGIN_TAKEN.
    *
-   * @generated from field: optional string login = 3;
+   * @generated from field: string login = 3;
    */
-  login?: string | undefined;
+  login: string;
 
   /**
    * The name to show, up to 255 characters.
    *
-   * @generated from field: optional string name = 4;
+   * @generated from field: string name = 4;
    */
-  name?: string | undefined;
+  name: string;
 
   /**
    * The email address, at most 254 bytes, unique in the project without regard to case. LOCATOR_TAKEN.
    *
-   * @generated from field: optional string email = 5;
+   * @generated from field: string email = 5;
    */
-  email?: string | undefined;
+  email: string;
 
   /**
    * Whether the user is known to control `email`. A change of the address clears it unless it is set in the same call.
    *
-   * @generated from field: optional bool email_verified = 6;
+   * @generated from field: bool email_verified = 6;
    */
-  emailVerified?: boolean | undefined;
+  emailVerified: boolean;
 
   /**
    * The phone number in E.164, unique in the project. LOCATOR_TAKEN.
    *
-   * @generated from field: optional string phone = 7;
+   * @generated from field: string phone = 7;
    */
-  phone?: string | undefined;
+  phone: string;
 
   /**
    * Whether the user is known to control `phone`. A change of the number clears it unless it is set in the same call.
    *
-   * @generated from field: optional bool phone_verified = 8;
+   * @generated from field: bool phone_verified = 8;
    */
-  phoneVerified?: boolean | undefined;
+  phoneVerified: boolean;
 
   /**
    * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
    *
-   * @generated from field: optional string avatar_url = 10;
+   * @generated from field: string avatar_url = 10;
    */
-  avatarUrl?: string | undefined;
+  avatarUrl: string;
 
   /**
    * What the user says of itself, up to 4,000 characters.
    *
-   * @generated from field: optional string bio = 11;
+   * @generated from field: string bio = 11;
    */
-  bio?: string | undefined;
+  bio: string;
 
   /**
    * The user's own page, an http or https URL of at most 2,048 bytes.
    *
-   * @generated from field: optional string website = 12;
+   * @generated from field: string website = 12;
    */
-  website?: string | undefined;
+  website: string;
 
   /**
    * Day of birth.
@@ -342,9 +343,9 @@ export type User = Message<"muster.v1.User"> & {
   /**
    * IANA name of the time zone, such as `Europe/Berlin`; at most 64 bytes.
    *
-   * @generated from field: optional string time_zone = 14;
+   * @generated from field: string time_zone = 14;
    */
-  timeZone?: string | undefined;
+  timeZone: string;
 
   /**
    * Where the user is.
@@ -377,9 +378,9 @@ export type User = Message<"muster.v1.User"> & {
   /**
    * A number the project keeps, −2⁵³+1 to 2⁵³−1.
    *
-   * @generated from field: optional int64 reputation = 20;
+   * @generated from field: int64 reputation = 20;
    */
-  reputation?: bigint | undefined;
+  reputation: bigint;
 
   /**
    * Whether the user is temporary and has no credentials.
@@ -418,8 +419,9 @@ export type User = Message<"muster.v1.User"> & {
 };
 
 /**
- * A user of a project. Every user of the project sees the fields that carry no `field_access`;
- * the others are seen by whom they name. No string may hold NUL.
+ * A user of a project. Who sees and who sets a field stands in its `field_access`. No string may hold NUL.
+ * In a request a field that is empty (`""`, `0`, `false`, no element) counts as left out, so that it keeps its value: to empty one,
+ * name it in the `update_mask`.
  *
  * @generated from message muster.v1.User
  */
@@ -441,63 +443,63 @@ export type UserJson = {
   /**
    * The name to sign in by, 3–70 characters, unique in the project without regard to case. LOGIN_TAKEN.
    *
-   * @generated from field: optional string login = 3;
+   * @generated from field: string login = 3;
    */
   login?: string;
 
   /**
    * The name to show, up to 255 characters.
    *
-   * @generated from field: optional string name = 4;
+   * @generated from field: string name = 4;
    */
   name?: string;
 
   /**
    * The email address, at most 254 bytes, unique in the project without regard to case. LOCATOR_TAKEN.
    *
-   * @generated from field: optional string email = 5;
+   * @generated from field: string email = 5;
    */
   email?: string;
 
   /**
    * Whether the user is known to control `email`. A change of the address clears it unless it is set in the same call.
    *
-   * @generated from field: optional bool email_verified = 6;
+   * @generated from field: bool email_verified = 6;
    */
   emailVerified?: boolean;
 
   /**
    * The phone number in E.164, unique in the project. LOCATOR_TAKEN.
    *
-   * @generated from field: optional string phone = 7;
+   * @generated from field: string phone = 7;
    */
   phone?: string;
 
   /**
    * Whether the user is known to control `phone`. A change of the number clears it unless it is set in the same call.
    *
-   * @generated from field: optional bool phone_verified = 8;
+   * @generated from field: bool phone_verified = 8;
    */
   phoneVerified?: boolean;
 
   /**
    * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
    *
-   * @generated from field: optional string avatar_url = 10;
+   * @generated from field: string avatar_url = 10;
    */
   avatarUrl?: string;
 
   /**
    * What the user says of itself, up to 4,000 characters.
    *
-   * @generated from field: optional string bio = 11;
+   * @generated from field: string bio = 11;
    */
   bio?: string;
 
   /**
    * The user's own page, an http or https URL of at most 2,048 bytes.
    *
-   * @generated from field: optional string website = 12;
+   * @generated from field: string website = 12;
    */
   website?: string;
 
@@ -511,7 +513,7 @@ export type UserJson = {
   /**
    * IANA name of the time zone, such as `Europe/Berlin`; at most 64 bytes.
    *
-   * @generated from field: optional string time_zone = 14;
+   * @generated from field: string time_zone = 14;
    */
   timeZone?: string;
 
@@ -546,7 +548,7 @@ export type UserJson = {
   /**
    * A number the project keeps, −2⁵³+1 to 2⁵³−1.
    *
-   * @generated from field: optional int64 reputation = 20;
+   * @generated from field: int64 reputation = 20;
    */
   reputation?: string;
 

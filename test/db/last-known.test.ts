@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createLastKnown } from "../../src/db/last-known.ts";
 import { MusterError } from "../../src/errors.ts";
-import { createLastKnown } from "../../src/tokens/last-known.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 type Answer = { resolve(value: string | undefined): void; reject(error: unknown): void };

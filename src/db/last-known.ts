@@ -21,6 +21,8 @@ export interface LastKnown<Value> {
   get(key: string): Promise<Value | undefined>;
   /** The value as of a look that starts now. STORAGE_UNAVAILABLE. */
   reload(key: string): Promise<Value | undefined>;
+  /** Has the next `get` look, and keeps nothing of a look that is under way. */
+  forget(key: string): void;
 }
 
 interface Entry<Value> {
@@ -46,8 +48,6 @@ export function createLastKnown<Value>(options: LastKnownOptions<Value>): LastKn
   const looks = new Map<string, Look<Value>>();
 
   const keep = (key: string, value: Value | undefined, asOf: number) => {
-    // One that was given up for lost and comes back after all knows less than those after it.
-    if ((entries.get(key)?.asOf ?? asOf) > asOf) return;
     entries.delete(key);
     if (value !== undefined) entries.set(key, { value, asOf, freshUntil: asOf + maxAgeMs });
     for (const oldest of entries.keys()) {
@@ -59,10 +59,11 @@ export function createLastKnown<Value>(options: LastKnownOptions<Value>): LastKn
   const start = (key: string): Look<Value> => {
     const startedAt = clock.monotonic();
     const result = options.load(key, entries.get(key)?.value).then((value) => {
-      keep(key, value, startedAt);
+      // One that was given up for lost, or forgotten, and comes back after all knows less than those after it.
+      if (looks.get(key) === look) keep(key, value, startedAt);
       return value;
     });
-    const look = { startedAt, result };
+    const look: Look<Value> = { startedAt, result };
     looks.set(key, look);
     const end = () => {
       if (looks.get(key) === look) looks.delete(key);
@@ -98,6 +99,10 @@ export function createLastKnown<Value>(options: LastKnownOptions<Value>): LastKn
       // One that is under way may have read before what the caller wants to see was written.
       await looks.get(key)?.result.catch(() => undefined);
       return current(key).result;
+    },
+    forget(key) {
+      entries.delete(key);
+      looks.delete(key);
     },
   };
 }
