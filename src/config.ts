@@ -132,7 +132,8 @@ export const SETTINGS = {
   },
   otlpEndpoint: {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
-    description: "Where traces go, by OTLP over HTTP. If not set: no traces.",
+    description:
+      "The collector that traces go to, by OTLP over HTTP: a base URL, to which `/v1/traces` is appended. If not set: no traces.",
     parse: values.httpUrl,
   },
 } as const satisfies Record<string, Setting<unknown>>;

@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { type App, createApp, SERVICES } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -11,16 +9,15 @@ import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { createIds } from "./ids.ts";
+import { listen } from "./listen.ts";
 import { createLogger, type Logger } from "./logger.ts";
-import { createRpcHandler, type RpcHandler } from "./rpc/adapter.ts";
+import { createRpcHandler } from "./rpc/adapter.ts";
 import { createClientAddress } from "./rpc/client-address.ts";
-import type { CorsOptions } from "./rpc/cors.ts";
 import { createServingState, type ServingState } from "./rpc/health.ts";
-import { createHttpServer, type HttpServer } from "./rpc/http.ts";
+import type { HttpServer } from "./rpc/http.ts";
 import type { HttpLimits } from "./rpc/http-limits.ts";
 import { createMetrics, type Metrics } from "./rpc/metrics.ts";
 import { createStreamRegistry } from "./rpc/open-streams.ts";
-import type { HttpRoute } from "./rpc/plain-http.ts";
 import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
 
@@ -50,41 +47,26 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const metrics = resources.use(createMetrics());
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
   const streams = createStreamRegistry();
-  const routes: HttpRoute[] = [];
-  const later = lateFeatures();
   const serving = createServingState(SERVICES, streams);
-  const http = resources.use(
-    createHttpServer({
-      clock,
-      logger,
-      streams,
-      routes,
-      rpc: later.rpc,
-      cors: later,
-      limits: { maxConnections: config.maxConnections, maxAgeMs: config.maxConnectionAgeMs, ...overrides.limits },
-      ...(config.tls && { tls: await readCertificate(config.tls) }),
-    }),
-  );
-  // A free port is known only once it is taken, and tokens name the URL it gives: so the port comes before the features.
-  const url = urlOf(config, await http.listen(config.port, config.host));
-  const publicUrl = config.publicUrl ?? url;
+  const port = resources.use(await listen(config, { clock, logger, streams }, overrides.limits));
+  const publicUrl = config.publicUrl ?? port.url;
   const newId = createIds(clock);
   const app = resources.use(
     await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  later.set(app, createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger }));
-  routes.push(metrics.route, ...serving.routes, ...app.httpRoutes);
-  gauges(metrics, db, http, streams);
+  const rpc = createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger });
+  port.serve(app, rpc, [metrics.route, ...serving.routes, ...app.httpRoutes]);
+  gauges(metrics, db, port.http, streams);
   serving.setServing(true);
   const watch = resources.use(watchDatabase(db, clock, (available) => serving.setServing(available)));
   const running = resources.move();
   return {
-    url,
+    url: port.url,
     async drain() {
       watch[Symbol.dispose]();
       serving.setServing(false);
-      await http.drain(config.drainTimeoutMs);
+      await port.http.drain(config.drainTimeoutMs);
       await running.disposeAsync();
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
@@ -106,30 +88,6 @@ const databaseOptions = ({ dbPoolSize, dbStatementTimeoutMs }: Config) => ({
   poolSize: dbPoolSize,
   statementTimeoutMs: dbStatementTimeoutMs,
 });
-
-/** What the port asks of the features, which are there only after it is open; until then nothing is served. */
-function lateFeatures(): CorsOptions & { readonly rpc: RpcHandler; set(app: App, rpc: RpcHandler): void } {
-  let features: { app: App; rpc: RpcHandler } | undefined;
-  return {
-    isKnownOrigin: async (origin) => (await features?.app.isKnownOrigin(origin)) ?? false,
-    rpc: {
-      serves: (path) => features?.rpc.serves(path) ?? false,
-      handle: async (path, request, response) => features?.rpc.handle(path, request, response),
-    },
-    set: (app, rpc) => {
-      features = { app, rpc };
-    },
-  };
-}
-
-function urlOf({ host, tls }: Config, { port }: AddressInfo): string {
-  return `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-async function readCertificate({ certFile, keyFile }: NonNullable<Config["tls"]>) {
-  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
-  return { cert, key };
-}
 
 function gauges(metrics: Metrics, { pool }: Database, http: HttpServer, streams: { readonly size: number }): void {
   metrics.gauge("db_connections", "Database connections that are open", () => pool.totalCount);

@@ -87,6 +87,7 @@ export const ROOMS: readonly Room[] = [
       "-./main.ts",
       "-./app.ts",
       "-./server.ts",
+      "-./listen.ts",
       "./db/database-url.ts",
       "node:*",
       "node:*/*",
@@ -105,7 +106,7 @@ export const ROOMS: readonly Room[] = [
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
     name: "The composition root",
-    files: ["src/app.ts", "src/server.ts", "src/entities.ts"],
+    files: ["src/app.ts", "src/server.ts", "src/listen.ts", "src/entities.ts"],
     mayImport: [
       BESIDE,
       "-./main.ts",

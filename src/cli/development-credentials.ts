@@ -16,6 +16,7 @@ export async function readDevelopmentCredentials(dataDir: string): Promise<Devel
   return (await readJson(pathIn(dataDir))) as DevelopmentCredentials | undefined;
 }
 
+/** Keeps them in the data folder, readable by its owner alone, in place of those that were there. */
 export async function writeDevelopmentCredentials(dataDir: string, credentials: DevelopmentCredentials): Promise<void> {
   await writePrivateJson(pathIn(dataDir), credentials);
 }

@@ -7,6 +7,7 @@ import { createLogger } from "../logger.ts";
 import type { Host } from "./host.ts";
 import { printValue } from "./print.ts";
 
+/** `muster migrate`: brings the schema of `DATABASE_URL`, or of the data folder's database, up to date; needs no secret. */
 export function migrateCommand(host: Host): Command {
   return new Command("migrate")
     .description("Bring the database's schema up to date, as serve does at its start")

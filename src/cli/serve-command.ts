@@ -11,6 +11,7 @@ const LONGEST_STOP_MS = 25_000;
 /** A terminal and the npm between it and this process both pass on one Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 
+/** `muster serve`: runs until SIGTERM or SIGINT and then drains, for at most 25 seconds. */
 export function serveCommand(host: Host): Command {
   return new Command("serve")
     .description("Run the server until SIGTERM or SIGINT; settings come from the environment")

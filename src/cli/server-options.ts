@@ -8,6 +8,7 @@ export interface ServerOptions {
   readonly json?: true;
 }
 
+/** Gives a command the options of those that talk to a running server: `--url` and `--json`. */
 export function withServer(command: Command): Command {
   return command
     .option(

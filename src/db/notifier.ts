@@ -20,6 +20,7 @@ const SEND = {
   text: "select pg_notify(h.channel, h.payload) from unnest($1::text[], $2::text[]) as h (channel, payload)",
 };
 
+/** A notifier on the pool of `db`. Disposing it sends what waits, once, and gives up what then fails. */
 export function createNotifier(db: Database, clock: Clock, logger: Logger): Notifier {
   /** Channel and payload, each pair once, in the order they came. */
   const waiting = new Map<string, [channel: string, payload: string]>();

@@ -28,6 +28,7 @@ export function stepsOf(message: Presence | undefined): Step[] {
   return steps;
 }
 
+/** A presence in its form on the wire: times to the microsecond, and no field for what is not known. */
 export function presenceMessage(presence: UserPresence): MessageInitShape<typeof EffectivePresenceSchema> {
   const { userId, externalId, status, message, metadata, since, until, nextStatus, revision, step, lastActiveAt } =
     presence;
@@ -46,6 +47,7 @@ export function presenceMessage(presence: UserPresence): MessageInitShape<typeof
   };
 }
 
+/** One message of a watch in its form on the wire. */
 export function watchMessage({ resumeToken, serverTime, event }: WatchMessage): WatchInit {
   return {
     resumeToken,

@@ -1,14 +1,14 @@
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { PresenceService } from "../gen/muster/v1/presence_service_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
+import type { PresenceService, WatchPresenceRequest } from "../gen/muster/v1/presence_service_pb.ts";
+import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import { batchGetPresence } from "./batch-get-presence.ts";
 import { getPresence } from "./get-presence.ts";
 import type { Presence } from "./presence.ts";
 import { presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
 import { setPresence } from "./set-presence.ts";
-import { watchPresence } from "./watch.ts";
+import { type WatchInput, watchPresence } from "./watch.ts";
 
 /** Where open streams are kept, so that the server can end them. */
 export interface StreamPort {
@@ -16,6 +16,7 @@ export interface StreamPort {
   open(): Disposable & { readonly signal: AbortSignal };
 }
 
+/** The RPCs of presence; watches are kept among `streams` for as long as they are open. */
 export function presenceService(presence: Presence, streams: StreamPort): ServiceImpl<typeof PresenceService> {
   return {
     async setPresence(request, context) {
@@ -29,27 +30,23 @@ export function presenceService(presence: Presence, streams: StreamPort): Servic
       const { presences, missing } = await batchGetPresence(presence, scopeOf(context), refs.map(userKeyOf));
       return { presences: presences.map(presenceMessage), missing: missing.flatMap((index) => refs[index] ?? []) };
     },
-    async *watchPresence({ refs, minInterval }, context) {
-      const caller = projectCallerOf(context);
-      const stream = streams.open();
-      // Not in `finally` alone: it may never run where the reader leaves while the stream waits for it.
+    async *watchPresence(request, context) {
+      using stream = streams.open();
+      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
       context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
-      try {
-        const watcher = caller.kind === "user" ? { watcher: caller } : {};
-        const input = {
-          projectId: caller.projectId,
-          keys: refs.map(userKeyOf),
-          minIntervalMs: spanOf(minInterval),
-          ...watcher,
-        };
-        for await (const message of watchPresence(presence, input, { left: context.signal, ended: stream.signal }))
-          yield watchMessage(message);
-      } finally {
-        stream[Symbol.dispose]();
-      }
+      const signals = { left: context.signal, ended: stream.signal };
+      for await (const message of watchPresence(presence, watchInput(request, projectCallerOf(context)), signals))
+        yield watchMessage(message);
     },
   };
 }
+
+const watchInput = ({ refs, minInterval }: WatchPresenceRequest, caller: ProjectCaller): WatchInput => ({
+  projectId: caller.projectId,
+  keys: refs.map(userKeyOf),
+  minIntervalMs: spanOf(minInterval),
+  ...(caller.kind === "user" && { watcher: caller }),
+});
 
 const scopeOf = (context: HandlerContext) => ({
   projectId: projectCallerOf(context).projectId,

@@ -56,6 +56,7 @@ export interface RpcHandler {
   handle(path: string, request: NodeRequest, response: NodeResponse): Promise<void>;
 }
 
+/** Puts the services behind the interceptors. Limits that are not given are those of RPC_LIMITS. */
 export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
   const router = createConnectRouter({

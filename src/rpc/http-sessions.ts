@@ -13,6 +13,7 @@ export interface SessionKeeper {
   destroyAll(): void;
 }
 
+/** A keeper by the times of `limits`; those of old age differ by up to a tenth from session to session. */
 export function createSessionKeeper(limits: HttpLimits, clock: Clock): SessionKeeper {
   const sessions = new Set<Http2Session>();
   let closing = false;

@@ -19,6 +19,7 @@ export interface StreamRegistry {
   endAll(reason: MusterError): void;
 }
 
+/** A registry without streams. */
 export function createStreamRegistry(): StreamRegistry {
   const streams = new Set<AbortController>();
   let ended: MusterError | undefined;

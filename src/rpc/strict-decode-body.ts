@@ -20,6 +20,7 @@ export type ReadBody = (request: NodeRequest, maxBytes: number) => Promise<Uint8
 /** When to come back after a refusal for want of memory, in milliseconds. */
 const RETRY_MS = 1_000;
 
+/** A reader whose bodies share the bound of bytes that have arrived of bodies not yet whole. */
 export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
   let pending = 0;
   return async (request, maxBytes) => {

@@ -49,6 +49,7 @@ export type DecodeRequest = (
   request: UniversalServerRequest,
 ) => Promise<UniversalServerRequest>;
 
+/** A decoder by these limits; what it refuses, by REQUEST_INVALID or MESSAGE_TOO_LARGE, fails inside the interceptors. */
 export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeRequest {
   const decode = createStrictDecode();
   const readBody = createReadBody(limits, clock);

@@ -17,6 +17,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const MAX_VIOLATIONS = 20;
 const MAX_TEXT = 300;
 
+/** A decoder of its own; it learns each message type once. */
 export function createStrictDecode(): StrictDecode {
   const checkWire = createWireCheck();
   const checkValues = createValueCheck();

@@ -17,8 +17,8 @@ const NO_SPAN: CallSpan = { end() {} };
 export const NO_TRACING: Tracing = { startCall: () => NO_SPAN, async [Symbol.asyncDispose]() {} };
 
 /**
- * Sends spans to an OTLP/HTTP endpoint such as `http://collector:4318/v1/traces`. Without one nothing of OpenTelemetry is
- * even loaded. Nothing global is set.
+ * Sends spans to the collector at an OTLP/HTTP base URL such as `http://collector:4318`, below which `v1/traces` is the place for
+ * them (OpenTelemetry Protocol Exporter). Without one nothing of OpenTelemetry is even loaded. Nothing global is set.
  */
 export async function createTracing(endpoint: string | undefined): Promise<Tracing> {
   if (!endpoint) return NO_TRACING;
@@ -27,7 +27,7 @@ export async function createTracing(endpoint: string | undefined): Promise<Traci
     import("@opentelemetry/sdk-trace-node"),
     import("@opentelemetry/exporter-trace-otlp-http"),
   ]);
-  const exporter = new OTLPTraceExporter({ url: endpoint });
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, "")}/v1/traces` });
   const provider = new sdk.NodeTracerProvider({
     resource: RESOURCE,
     spanProcessors: [new sdk.BatchSpanProcessor(exporter)],

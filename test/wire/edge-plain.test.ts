@@ -197,7 +197,7 @@ test("spans go to the collector that is configured, under the caller's", async (
   });
   await new Promise<void>((resolve) => void collector.listen(0, "127.0.0.1", resolve));
   const { port } = collector.address() as AddressInfo;
-  const tracing = await createTracing(`http://127.0.0.1:${port}/v1/traces`);
+  const tracing = await createTracing(`http://127.0.0.1:${port}`);
   const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
   tracing
     .startCall("muster.v1.UserService", "GetUser", new Headers({ traceparent: `00-${traceId}-00f067aa0ba902b7-01` }))

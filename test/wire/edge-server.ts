@@ -1,7 +1,7 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import type { HandlerContext } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { systemClock } from "../../src/clock.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
@@ -11,11 +11,11 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createRpcHandler, type RpcLimits } from "../../src/rpc/adapter.ts";
 import { CLIENT_ADDRESS, createClientAddress } from "../../src/rpc/client-address.ts";
-import { createServingState } from "../../src/rpc/health.ts";
+import { createServingState, type ServingState } from "../../src/rpc/health.ts";
 import { createHttpServer, type HttpServerOptions } from "../../src/rpc/http.ts";
 import { mapErrors } from "../../src/rpc/map-errors.ts";
 import { createMetrics } from "../../src/rpc/metrics.ts";
-import { createStreamRegistry } from "../../src/rpc/open-streams.ts";
+import { createStreamRegistry, type StreamRegistry } from "../../src/rpc/open-streams.ts";
 import { reflectionServices } from "../../src/rpc/reflection.ts";
 import { refuseMalformed } from "../../src/rpc/refuse-malformed.ts";
 
@@ -37,48 +37,14 @@ export async function startEdge(options: Options = {}) {
   const serving = createServingState([UserService, PresenceService], streams);
   serving.setServing(true);
   const metrics = createMetrics();
-  const reflection = reflectionServices([UserService, PresenceService, Health]);
-  const ended: { context: HandlerContext; reason: unknown }[] = [];
+  const ended: Ended[] = [];
   const rpc = createRpcHandler({
     clock,
     logger,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
-    // Health answers with a code of its own, which is none of Muster's reasons.
-    interceptors: [
-      (next) => (request) => (request.service === Health ? next(request) : mapErrors(logger)(next)(request)),
-      refuseMalformed,
-    ],
+    interceptors: [mapErrors(logger), refuseMalformed],
     limits: options.rpcLimits ?? {},
-    routes: (router) => {
-      router.service(Health, serving.service);
-      router.service(ServerReflection, reflection.v1);
-      router.service(ServerReflectionAlpha, reflection.v1alpha);
-      router.service(UserService, {
-        getUser: ({ ref }, context) => ({
-          user: {
-            id: ref?.ref.value === undefined ? "" : String(ref.ref.value),
-            name: context.values.get(CLIENT_ADDRESS),
-          },
-        }),
-        upsertUser: async ({ user, externalId }, context) => {
-          if (externalId === "slow") await pause(300, undefined, { signal: context.signal });
-          return { user: { name: user?.name ?? "", externalId }, created: true };
-        },
-      });
-      router.service(PresenceService, {
-        async *watchPresence(_: unknown, context: HandlerContext) {
-          using stream = streams.open();
-          const over = Promise.withResolvers<never>();
-          for (const signal of [context.signal, stream.signal])
-            signal.addEventListener("abort", () => {
-              ended.push({ context, reason: signal.reason });
-              over.reject(signal.reason);
-            });
-          yield { event: { case: "opened" as const, value: { watchId: "w", resumed: false } } };
-          await over.promise;
-        },
-      });
-    },
+    routes: edgeRoutes(serving, streams, ended),
   });
   const http = createHttpServer({
     rpc,
@@ -106,6 +72,47 @@ export async function startEdge(options: Options = {}) {
     },
   };
 }
+
+function edgeRoutes(serving: ServingState, streams: StreamRegistry, ended: Ended[]) {
+  const reflection = reflectionServices([UserService, PresenceService, Health]);
+  return (router: ConnectRouter) => {
+    router.service(Health, serving.service);
+    router.service(ServerReflection, reflection.v1);
+    router.service(ServerReflectionAlpha, reflection.v1alpha);
+    router.service(UserService, users);
+    router.service(PresenceService, presence(streams, ended));
+  };
+}
+
+const users: Partial<ServiceImpl<typeof UserService>> = {
+  getUser: ({ ref }, context) => ({
+    user: { id: ref?.ref.value === undefined ? "" : String(ref.ref.value), name: context.values.get(CLIENT_ADDRESS) },
+  }),
+  upsertUser: async ({ user, externalId }, context) => {
+    if (externalId === "slow") await pause(300, undefined, { signal: context.signal });
+    return { user: { name: user?.name ?? "", externalId }, created: true };
+  },
+};
+
+/** A stream that ended, and what ended it. */
+interface Ended {
+  readonly context: HandlerContext;
+  readonly reason: unknown;
+}
+
+const presence = (streams: StreamRegistry, ended: Ended[]): Partial<ServiceImpl<typeof PresenceService>> => ({
+  async *watchPresence(_, context) {
+    using stream = streams.open();
+    const over = Promise.withResolvers<never>();
+    for (const signal of [context.signal, stream.signal])
+      signal.addEventListener("abort", () => {
+        ended.push({ context, reason: signal.reason });
+        over.reject(signal.reason);
+      });
+    yield { event: { case: "opened", value: { watchId: "w", resumed: false } } };
+    await over.promise;
+  },
+});
 
 /** A TCP connection whose answer is gathered as text. */
 export function dial(port: number): Socket & { text: () => string; gone: Promise<void> } {
