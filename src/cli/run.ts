@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { failureOf } from "./failure.ts";
 import type { Host } from "./host.ts";
@@ -14,6 +15,7 @@ const MISUSED = 2;
 export async function runCommandLine(host: Host): Promise<number> {
   const program = new Command("muster")
     .description("The identity backend behind the login of chat, community and realtime apps")
+    .version(ownVersion(), "-V, --version", "print the version")
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false);
   for (const command of [serveCommand(host), migrateCommand(host), projectCommand(host), keyCommand(host)])
@@ -33,4 +35,9 @@ export async function runCommandLine(host: Host): Promise<number> {
     host.stderr.write(`${text}\n`);
     return FAILED;
   }
+}
+
+function ownVersion(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -78,6 +78,7 @@ test("migrate brings a database up to date once", async () => {
 
 test.each([
   { args: ["--help"], code: 0 },
+  { args: ["--version"], code: 0 },
   { args: ["serve", "--help"], code: 0 },
   { args: ["project", "update", "--help"], code: 0 },
   { args: ["key", "revoke", "--help"], code: 0 },
