@@ -11,6 +11,8 @@ export class Mailbox implements UserWatcher {
   rolledBack = false;
   readonly #clock: Clock;
   #wake: (() => void) | undefined;
+  /** Rung while nobody waited: the next wait is over at once. */
+  #rung = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,18 +28,24 @@ export class Mailbox implements UserWatcher {
     this.ring();
   }
 
-  /** Ends the wait under way. */
+  /** Ends the wait under way, or the next one. */
   ring(): void {
+    this.#rung = true;
     this.#wake?.();
   }
 
   /** Resolves when something comes or the bell is rung, after `ms` at the latest. One may wait at a time. */
   async wait(ms: number): Promise<void> {
+    if (this.#rung) {
+      this.#rung = false;
+      return;
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.schedule(Math.max(0, Math.ceil(ms)), resolve);
     this.#wake = resolve;
     await promise;
     this.#wake = undefined;
+    this.#rung = false;
     timer[Symbol.dispose]();
   }
 }
