@@ -11,7 +11,7 @@ export interface SubjectOptions {
   readonly encryptionKey: Uint8Array;
 }
 
-const inspector = new Session();
+let inspector: Session | undefined;
 let server: RunningServer | undefined;
 
 /** As in production, but for the rate limits. */
@@ -26,12 +26,17 @@ answerParent(
     ...USAGE,
     start,
     async startProfile() {
+      inspector = new Session();
       inspector.connect();
       await inspector.post("Profiler.enable");
       await inspector.post("Profiler.setSamplingInterval", { interval: 250 });
       await inspector.post("Profiler.start");
     },
-    stopProfile: async () => JSON.stringify((await inspector.post("Profiler.stop")).profile),
+    async stopProfile() {
+      const profile = (await inspector?.post("Profiler.stop"))?.profile;
+      inspector?.disconnect();
+      return JSON.stringify(profile);
+    },
   },
   async () => server?.[Symbol.asyncDispose](),
 );
