@@ -11,6 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     // A busy machine is slow and not wrong.
     testTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
   },
 });

@@ -21,7 +21,7 @@ import { createFakeClock } from "./fake-clock.ts";
 export const OPERATOR_KEY = `mop_${"0".repeat(40)}`;
 
 /** The configuration of tests: no environment, fixed secrets, no rate limits unless asked for. */
-export function testConfig(db: Database, overrides: Partial<Config> = {}): Config {
+export function testConfig(db: Pick<Database, "address">, overrides: Partial<Config> = {}): Config {
   const { database: _, operatorKey: __, encryptionKeys: ___, ...config } = readConfig({ MUSTER_RATE_LIMITS: "off" });
   return {
     ...config,
@@ -100,7 +100,8 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   };
 }
 
-async function makeProject(
+/** Makes a project, as the operator, with an access key. */
+export async function makeProject(
   { client, operator }: Pick<TestApp, "client" | "operator">,
   settings: Partial<ProjectSettings> = {},
 ): Promise<TestProject> {
