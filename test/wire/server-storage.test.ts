@@ -1,0 +1,126 @@
+import { readFile, rename, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code } from "@connectrpc/connect";
+import { expect, onTestFinished, test } from "vitest";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded-postgres.ts";
+import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { settingsFor, startMuster, temporaryFolder } from "../support/muster-process.ts";
+import { type Refusal, reasonOf, refusalOf } from "../support/refusal.ts";
+import { PROTOCOLS, reach } from "../support/start-test-server.ts";
+import { openWatch } from "../support/watch.ts";
+
+/** A database that goes and comes back at one address. */
+async function startFragilePostgres() {
+  const folder = await temporaryFolder();
+  const host = join(folder, "socket");
+  let running: EmbeddedPostgres;
+  const start = async () => {
+    running = await startEmbeddedPostgres({ folder: join(folder, "postgres") });
+    // Each start has a folder of its own for its socket.
+    await symlink(running.address.host, `${host}.new`);
+    await rename(`${host}.new`, host);
+  };
+  await start();
+  onTestFinished(() => running[Symbol.asyncDispose]());
+  return {
+    address: { ...running!.address, host },
+    start,
+    "is shut down": () => running[Symbol.asyncDispose](),
+    "is killed": async () => {
+      const [pid] = (await readFile(join(folder, "postgres", "data", "postmaster.pid"), "utf8")).split("\n");
+      process.kill(Number(pid), "SIGKILL");
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Calls all the time, and keeps how the calls ended. */
+function load(calls: readonly (() => Promise<unknown>)[]) {
+  const refusals: Refusal[] = [];
+  let answered = 0;
+  let over = false;
+  const work = async (call: () => Promise<unknown>) => {
+    while (!over) {
+      const outcome = call();
+      if (
+        await outcome.then(
+          () => true,
+          () => false,
+        )
+      )
+        answered++;
+      else {
+        refusals.push(await refusalOf(outcome));
+        await sleep(10);
+      }
+    }
+  };
+  const workers = calls.map(work);
+  return {
+    refusals,
+    answered: () => answered,
+    stop: () => {
+      over = true;
+      return Promise.all(workers);
+    },
+  };
+}
+
+const statusOf = async (url: string) => (await fetch(url)).status;
+
+test.each(["is shut down", "is killed"] as const)(
+  "a server whose database %s under load goes on, says so, and serves again when it is back",
+  async (loss) => {
+    const postgres = await startFragilePostgres();
+    const settings = settingsFor(postgres.address);
+    const muster = await startMuster(settings);
+    const server = reach(muster.url, settings["MUSTER_OPERATOR_KEY"] ?? "");
+    const project = await server.project();
+    const ada = await project.signedInUser("ada");
+    const jwks = `${muster.url}/projects/${project.id}/.well-known/jwks.json`;
+    const keys = await (await fetch(jwks)).json();
+    const watch = await openWatch(server.transport("gRPC", project.accessKey), [ada.id]);
+    const ref = { ref: { case: "me" as const, value: true } };
+    const calls = PROTOCOLS.flatMap((protocol) => {
+      const system = server.client(UserService, project.accessKey, protocol);
+      const user = server.client(UserService, ada.token, protocol);
+      let number = 0;
+      const upsert = () => system.upsertUser({ externalId: `${protocol}-${number++}` });
+      return [upsert, upsert, () => user.getUser({ ref })];
+    });
+    const { refusals, answered, stop } = load(calls);
+    await expect.poll(answered).toBeGreaterThan(100);
+    expect(refusals).toEqual([]);
+
+    await postgres[loss]();
+    await expect.poll(() => refusals.length).toBeGreaterThan(100);
+    await expect.poll(() => statusOf(`${muster.url}/readyz`)).toBe(503);
+    expect(await statusOf(`${muster.url}/healthz`)).toBe(200);
+    expect(await (await fetch(jwks)).json()).toEqual(keys);
+    // Tokens are told from forgeries without the database.
+    const forged = server.client(UserService, `${ada.token.slice(0, -8)}AAAAAAAA`);
+    expect(await reasonOf(forged.getUser({ ref }))).toBe("TOKEN_INVALID");
+
+    await postgres.start();
+    const before = answered();
+    await expect.poll(answered).toBeGreaterThan(before + 100);
+    await expect.poll(() => statusOf(`${muster.url}/readyz`)).toBe(200);
+    await stop();
+    expect(new Set(refusals.map(({ reason }) => reason))).toEqual(new Set(["STORAGE_UNAVAILABLE"]));
+    expect(refusals.every(({ error, retryAfter = 0 }) => error.code === Code.Unavailable && retryAfter > 0)).toBe(true);
+
+    // The watch that was open all along goes on.
+    await project.system(PresenceService).setPresence({
+      ref: { ref: { case: "id", value: ada.id } },
+      presence: { status: "back" },
+    });
+    const event = await watch.next();
+    expect(event).toMatchObject({ case: "update", value: { presences: [{ userId: ada.id, status: "back" }] } });
+    muster.process.kill("SIGTERM");
+    expect((await watch.next()).case).toBe("goodbye");
+    expect(await reasonOf(watch.next())).toBe("SHUTTING_DOWN");
+    expect((await muster.outcome).code).toBe(0);
+  },
+);
