@@ -6,6 +6,8 @@ import { type Account, canReach } from "./postgres-binaries.ts";
 /** What a running server writes down about itself. */
 export interface Postmaster {
   readonly pid: number;
+  /** The folder of its socket. */
+  readonly runtime: string;
   /** `starting`, `ready`, `stopping`. */
   readonly status: string;
 }
@@ -19,7 +21,7 @@ const STARTING_MS = 30_000;
 /** The server of a data folder, if its file says there is one. */
 export async function readPostmaster(data: string): Promise<Postmaster | undefined> {
   const lines = await linesOf(join(data, "postmaster.pid"));
-  return lines && { pid: Number(lines[0]), status: lines[7]?.trim() ?? "" };
+  return lines && { pid: Number(lines[0]), runtime: lines[4] ?? "", status: lines[7]?.trim() ?? "" };
 }
 
 /** Whether this process id is a Postgres: ids are used again, soonest of all in containers. */

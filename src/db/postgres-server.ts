@@ -54,7 +54,7 @@ export async function spawnServer(
       detached: true,
       stdio: ["pipe", log.fd, log.fd],
     });
-    return (await becomesReady(server, place.data)) ? server : undefined;
+    return (await becomesReady(server, place)) ? server : undefined;
   } finally {
     await log.close();
   }
@@ -73,7 +73,7 @@ function serverOptions({ runtime, throwaway }: ServerPlace): string[] {
   return ["-D", WORKING_FOLDER, "-p", String(PORT), ...options];
 }
 
-async function becomesReady(server: ChildProcess, data: string): Promise<boolean> {
+async function becomesReady(server: ChildProcess, { data, runtime }: ServerPlace): Promise<boolean> {
   let ended = false;
   server.once("exit", () => (ended = true));
   server.once("error", () => (ended = true));
@@ -81,7 +81,9 @@ async function becomesReady(server: ChildProcess, data: string): Promise<boolean
   for (let waited = 0; waited < READY_MS; waited += POLL_MS) {
     await sleep(POLL_MS);
     if (ended) return false;
-    if ((await readPostmaster(data))?.status !== "ready") continue;
+    const postmaster = await readPostmaster(data);
+    // A server that was killed has left its own file, which says that it is ready.
+    if (postmaster?.runtime !== runtime || postmaster.status !== "ready") continue;
     // The server by itself does not keep this process alive.
     server.unref();
     (server.stdin as Socket).unref();

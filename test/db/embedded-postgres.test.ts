@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, utimes } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
@@ -64,6 +64,25 @@ test("a start right after the owner was killed waits for its server, loses nothi
   await using after = await startEmbeddedPostgres({ folder });
   expect(await sql(after.address, "select value from kept")).toEqual([1]);
   await expect(stat(before.host)).rejects.toThrow("ENOENT");
+});
+
+test("what a killed server wrote of itself is not taken for the next one's being ready", async () => {
+  const folder = await temporaryFolder();
+  const data = join(folder, "data");
+  const pidFile = join(data, "postmaster.pid");
+  let written = "";
+  {
+    await using first = await startEmbeddedPostgres({ folder });
+    await sql(first.address, "create table kept as select 1 as value");
+    written = await readFile(pidFile, "utf8");
+  }
+  for (let start = 0; start < 5; start++) {
+    await writeFile(pidFile, written, { mode: 0o600 });
+    const { uid, gid } = await stat(data);
+    await chown(pidFile, uid, gid);
+    await using next = await startEmbeddedPostgres({ folder });
+    expect(await sql(next.address, "select value from kept")).toEqual([1]);
+  }
 });
 
 test("data in use is refused to a second owner, and the first keeps it", async () => {
