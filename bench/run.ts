@@ -1,4 +1,5 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { availableParallelism, loadavg } from "node:os";
 import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
@@ -93,6 +94,9 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  const [load = 0] = loadavg();
+  if (load > availableParallelism() / 2)
+    console.log(`The machine is busy (load ${load.toFixed(1)}): latencies and rates will be worse than they are.`);
   const outcomes: Outcome[] = [];
   await using database = await startDatabase();
   console.log(heading());
