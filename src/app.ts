@@ -19,6 +19,7 @@ import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { rulesOf } from "./rpc/access.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
 import { SESSION_COOKIE, TOKEN_HEADERS } from "./rpc/credential.ts";
+import { createGate, type Gate } from "./rpc/gate.ts";
 import { type ChainPorts, interceptors } from "./rpc/interceptors.ts";
 import { statusOf } from "./rpc/map-errors.ts";
 import type { Metrics } from "./rpc/metrics.ts";
@@ -58,6 +59,7 @@ export interface App extends AsyncDisposable {
   /** Registers the services of the contract. */
   readonly routes: (router: ConnectRouter) => void;
   readonly interceptors: Interceptor[];
+  readonly gate: Gate;
   readonly httpRoutes: readonly HttpRoute[];
   /** Whether some project lists the origin. */
   isKnownOrigin(origin: string): Promise<boolean>;
@@ -81,6 +83,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
   return {
     routes: (router) => registerServices(router, ports, features),
     interceptors: interceptors(chain),
+    gate: createGate(chain),
     httpRoutes: jwksRoutes(features.tokens),
     isKnownOrigin: createKnownOrigins(ports.db, ports.clock),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

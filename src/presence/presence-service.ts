@@ -12,8 +12,8 @@ import { type WatchInput, watchPresence } from "./watch.ts";
 
 /** Where open streams are kept, so that the server can end them. */
 export interface StreamPort {
-  /** Adds a stream: its signal aborts when the server ends it. Disposed when the stream is over. */
-  open(): Disposable & { readonly signal: AbortSignal };
+  /** Adds the stream of a call: its signal aborts when the server ends it. Disposed when the stream is over. */
+  open(call: Pick<HandlerContext, "values">): Disposable & { readonly signal: AbortSignal };
 }
 
 /** The RPCs of presence; watches are kept among `streams` for as long as they are open. */
@@ -31,7 +31,7 @@ export function presenceService(presence: Presence, streams: StreamPort): Servic
       return { presences: presences.map(presenceMessage), missing: missing.flatMap((index) => refs[index] ?? []) };
     },
     async *watchPresence(request, context) {
-      using stream = streams.open();
+      using stream = streams.open(context);
       // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
       context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
       const signals = { left: context.signal, ended: stream.signal };

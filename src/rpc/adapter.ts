@@ -9,20 +9,24 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import {
-  compressionGzip,
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
+import type { Gate } from "./gate.ts";
+import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
+import { formatOf } from "./strict-decode-format.ts";
 import { createDecodeRequest, type DecodeLimits, type DecodeRequest, takeDecoded } from "./strict-decode-request.ts";
+import { leaveUndecoded } from "./undecoded.ts";
+import { createUnknownMethods } from "./unknown-methods.ts";
+import { createWriteAnswer, type WriteAnswer } from "./write-answer.ts";
 
 export interface AdapterOptions {
   /** Registers the services. */
   readonly routes: (router: ConnectRouter) => void;
+  /** Lets a call pass before its message is read. What it throws is for the interceptors to throw. */
+  readonly gate: Gate;
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly limits?: Partial<RpcLimits>;
@@ -36,13 +40,17 @@ export interface RpcLimits extends DecodeLimits {
   readonly writeMaxBytes: number;
   /** Answers from this size on, in bytes, are compressed where the client accepts gzip. */
   readonly compressMinBytes: number;
+  /** How long, in milliseconds, a client may take in nothing of its answer before it is cut off. */
+  readonly stallTimeoutMs: number;
 }
 
 export const RPC_LIMITS: RpcLimits = {
   readMaxBytes: 1024 * 1024,
+  anonymousMaxBytes: 64 * 1024,
   longerMessages: new Map(),
   writeMaxBytes: 16 * 1024 * 1024,
   compressMinBytes: 4096,
+  stallTimeoutMs: 60_000,
   bodyTimeoutMs: 30_000,
   maxPendingBytes: 256 * 1024 * 1024,
   maxTimeoutMs: 24 * 60 * 60 * 1_000,
@@ -57,35 +65,33 @@ export interface RpcHandler {
 }
 
 /** Puts the services behind the interceptors. Limits that are not given are those of RPC_LIMITS. */
+/** What every call passes, whatever its method. */
+interface Path {
+  readonly gate: Gate;
+  readonly decode: DecodeRequest;
+  readonly write: WriteAnswer;
+}
+
+/** Each call: gate, message, protocol handler with the interceptors and the service, answer. */
 export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
-  const router = createConnectRouter({
-    interceptors: [takeDecoded, ...options.interceptors],
-    acceptCompression: [compressionGzip],
-    // Counts only where messages stream in: all others are read in front of the protocol handlers.
-    readMaxBytes: limits.readMaxBytes,
-    writeMaxBytes: limits.writeMaxBytes,
-    compressMinBytes: limits.compressMinBytes,
-    maxTimeoutMs: limits.maxTimeoutMs,
-  });
-  options.routes(router);
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const decode = createDecodeRequest(limits, options.clock);
+  const handlerFor = createDispatch(options, limits);
+  const path: Path = {
+    gate: options.gate,
+    decode: createDecodeRequest(limits, options.clock),
+    write: createWriteAnswer(limits.stallTimeoutMs, options.clock),
+  };
   return {
-    serves: (path) => handlers.has(path),
-    async handle(path, request, response) {
-      const handler = handlers.get(path);
+    serves: (target) => handlerFor(target) !== undefined,
+    async handle(target, request, response) {
+      const handler = handlerFor(target, request);
       if (!handler) return send(request, response, { status: 404 });
       leaveRest(request, options.clock);
       try {
-        const values = createContextValues().set(
-          CLIENT_ADDRESS,
-          options.clientAddress(request.socket.remoteAddress, request.headers["x-forwarded-for"]),
-        );
-        await answer(handler, decode, request, response, values);
+        await answer(handler, path, request, response, valuesOf(options, request));
       } catch (error) {
         if (ConnectError.from(error).code === Code.Aborted || isGone(response)) return;
-        options.logger.error({ err: error, rpc: path.slice(1) }, "an answer could not be written");
+        options.logger.error({ err: error, rpc: target.slice(1) }, "an answer could not be written");
         if (response.headersSent) response.destroy();
         else send(request, response, { status: 500 });
       }
@@ -93,19 +99,60 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
   };
 }
 
+/** Finds what answers a path; without a request, whether anything may. */
+type Dispatch = (path: string, request?: NodeRequest) => UniversalHandler | undefined;
+
+function createDispatch({ routes, interceptors }: AdapterOptions, limits: RpcLimits): Dispatch {
+  const createRouter = () =>
+    createConnectRouter({
+      interceptors: [takeDecoded, ...interceptors],
+      acceptCompression: [compressionGzip],
+      // Counts only where messages stream in: all others are read in front of the protocol handlers.
+      readMaxBytes: limits.readMaxBytes,
+      writeMaxBytes: limits.writeMaxBytes,
+      compressMinBytes: limits.compressMinBytes,
+      maxTimeoutMs: limits.maxTimeoutMs,
+    });
+  const router = createRouter();
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const unknown = createUnknownMethods(createRouter, new Set(router.handlers.map((handler) => handler.service)));
+  return (path, request) => {
+    const handler = handlers.get(path);
+    if (handler) return handler;
+    if (!request) return unknown(path, "");
+    const contentType = request.headers["content-type"] ?? "";
+    const standIn = request.method === "POST" ? unknown(path, contentType) : undefined;
+    // What is in no protocol is no call.
+    return standIn && formatOf(standIn.method, contentType) && standIn;
+  };
+}
+
+function valuesOf({ clientAddress }: AdapterOptions, request: NodeRequest): ContextValues {
+  const address = clientAddress(request.socket.remoteAddress, request.headers["x-forwarded-for"]);
+  const values = createContextValues().set(CLIENT_ADDRESS, address);
+  return "stream" in request ? values.set(CONNECTION, request.stream.session) : values;
+}
+
 async function answer(
   handler: UniversalHandler,
-  decode: DecodeRequest,
+  { gate, decode, write }: Path,
   request: NodeRequest,
   response: NodeResponse,
-  values: ContextValues,
+  contextValues: ContextValues,
 ): Promise<void> {
-  const universal = universalRequestFromNodeRequest(request, response as never, undefined, values);
-  const decoded = await decode(handler.method, request, universal);
+  const arrived = universalRequestFromNodeRequest(request, response as never, undefined, contextValues);
+  const universal = Object.assign(arrived, { contextValues });
+  try {
+    await gate(handler.method, universal);
+  } catch (refusal) {
+    leaveUndecoded(contextValues, refusal);
+  }
+  const decoded = universal.signal.aborted ? universal : await decode(handler.method, request, universal);
   // Nobody is left to read an answer.
   if (universal.signal.aborted) return;
   const answered = await handler(decoded);
-  await universalResponseToNodeResponse(withAllow(answered, handler.allowedMethods), response as never);
+  await write(withAllow(answered, handler.allowedMethods), response, handler.method.methodKind === "unary");
 }
 
 /** 405 names the methods that are served (RFC 9110 §15.5.6). */

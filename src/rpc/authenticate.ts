@@ -1,4 +1,4 @@
-import type { Interceptor } from "@connectrpc/connect";
+import { type ContextValues, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
 import { ANONYMOUS, CALLER, type Caller } from "./caller.ts";
 import { type Credential, credentialOf } from "./credential.ts";
@@ -15,15 +15,32 @@ export interface AuthenticatePorts {
   originsOf(projectId: string): Promise<readonly string[]>;
 }
 
-/** Decides who calls. A credential that is sent must be good: a bad one is never taken for none. */
+/** Set once the caller of this call is known. */
+const IDENTIFIED = createContextKey(false, { description: "whether the caller is known" });
+
+/** What a call says of its caller, in its header. */
+export interface Claim {
+  readonly header: Headers;
+  readonly url: string;
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+  readonly contextValues: ContextValues;
+}
+
+/** Decides who calls, unless that was done in front of the chain, before the message was read. */
 export function authenticate(ports: AuthenticatePorts): Interceptor {
   return (next) => async (request) => {
-    const credential = credentialOf(request.header);
-    const caller = credential ? await callerFor(ports, credential, request.signal) : ANONYMOUS;
-    await checkOrigin(ports, caller, credential, request.header, request.url);
-    request.contextValues.set(CALLER, caller);
+    if (!request.contextValues.get(IDENTIFIED)) await identify(ports, request);
     return next(request);
   };
+}
+
+/** Sets CALLER. A credential that is sent must be good: a bad one is never taken for none. */
+export async function identify(ports: AuthenticatePorts, claim: Claim): Promise<void> {
+  const credential = credentialOf(claim.header);
+  const caller = credential ? await callerFor(ports, credential, claim.signal) : ANONYMOUS;
+  await checkOrigin(ports, caller, credential, claim.header, claim.url);
+  claim.contextValues.set(CALLER, caller).set(IDENTIFIED, true);
 }
 
 async function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Promise<Caller> {

@@ -21,12 +21,10 @@ export interface AuthorizePorts {
 export function authorize(ports: AuthorizePorts): Interceptor {
   const readers = new Map([...ports.rules.keys()].map((method) => [method, refsIn(method.input)]));
   return (next) => async (request) => {
-    if (ports.openServices.has(request.service.typeName)) return next(request);
-    const rule = ports.rules.get(request.method);
-    const refsOf = readers.get(request.method);
-    if (!rule || !refsOf) throw new MusterError("UNIMPLEMENTED");
     const caller = request.contextValues.get(CALLER);
-    admit(rule, caller);
+    const rule = admit(ports, request.method, caller);
+    const refsOf = readers.get(request.method);
+    if (!rule || !refsOf) return next(request);
     const onlyItself = !rule.allow.has(ACCESS_OF[caller.kind]);
     return next(
       await inspectRequest(request, (message) =>
@@ -36,9 +34,20 @@ export function authorize(ports: AuthorizePorts): Interceptor {
   };
 }
 
-function admit(rule: MethodRule, caller: Caller): void {
-  if (rule.allow.has(ACCESS_OF[caller.kind])) return;
-  if (caller.kind === "user" && rule.allow.has(Access.SELF)) return;
+/**
+ * The rule by which the caller may call the RPC; none for the services of the protocol itself, which are open to everyone.
+ * UNIMPLEMENTED for an RPC that no service declares, CREDENTIAL_MISSING, PRINCIPAL_NOT_ALLOWED.
+ */
+export function admit(
+  { rules, openServices }: Pick<AuthorizePorts, "rules" | "openServices">,
+  method: DescMethod,
+  caller: Caller,
+): MethodRule | undefined {
+  if (openServices.has(method.parent.typeName)) return undefined;
+  const rule = rules.get(method);
+  if (!rule) throw new MusterError("UNIMPLEMENTED");
+  if (rule.allow.has(ACCESS_OF[caller.kind])) return rule;
+  if (caller.kind === "user" && rule.allow.has(Access.SELF)) return rule;
   throw new MusterError(caller.kind === "anonymous" ? "CREDENTIAL_MISSING" : "PRINCIPAL_NOT_ALLOWED");
 }
 

@@ -29,6 +29,7 @@ export type ProjectCaller = Extract<Caller, { projectId: string }>;
 /** The caller of an RPC whose declaration lets in only callers with a project. Throws if the declaration says otherwise. */
 export function projectCallerOf(context: Pick<HandlerContext, "values">): ProjectCaller {
   const caller = callerOf(context);
-  if (!("projectId" in caller)) throw new Error(`the declaration of this RPC lets in ${caller.kind}, which has no project`);
+  if (!("projectId" in caller))
+    throw new Error(`the declaration of this RPC lets in ${caller.kind}, which has no project`);
   return caller;
 }

@@ -51,7 +51,7 @@ export function createServingState(services: readonly DescService[], streams: St
 
 /** Gives the status, and then each change of it, until the caller leaves or the server ends the stream. */
 async function* watch(read: () => Status, watchers: Set<() => void>, streams: StreamRegistry, context: HandlerContext) {
-  using stream = streams.open();
+  using stream = streams.open(context);
   const state = createWakeUp(context, stream);
   watchers.add(state.wake);
   try {

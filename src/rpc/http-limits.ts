@@ -18,9 +18,12 @@ export interface HttpLimits {
   readonly pingIntervalMs: number;
   /** How long its answer may take before the connection is closed. */
   readonly pingTimeoutMs: number;
-  /** After this, give or take a tenth, a connection takes no new requests, so that clients spread over servers anew. */
+  /**
+   * After this, give or take a tenth, a connection takes no new requests and its streams are ended, so that clients spread
+   * over servers anew.
+   */
   readonly maxAgeMs: number;
-  /** How long the streams of an aged connection may go on. */
+  /** How long what still goes on on an aged connection may take. */
   readonly ageGraceMs: number;
 }
 

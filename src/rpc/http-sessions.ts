@@ -14,7 +14,8 @@ export interface SessionKeeper {
 }
 
 /** A keeper by the times of `limits`; those of old age differ by up to a tenth from session to session. */
-export function createSessionKeeper(limits: HttpLimits, clock: Clock): SessionKeeper {
+/** @param onOld Called when a session has become too old, before what still goes on on it is cut off. */
+export function createSessionKeeper(limits: HttpLimits, clock: Clock, onOld: (session: object) => void): SessionKeeper {
   const sessions = new Set<Http2Session>();
   let closing = false;
   return {
@@ -27,7 +28,7 @@ export function createSessionKeeper(limits: HttpLimits, clock: Clock): SessionKe
       timers.use(closeSilent(session, limits, clock));
       timers.use(closeIdle(session, limits, clock));
       timers.use(destroyDead(session, limits, clock));
-      timers.use(closeOld(session, limits, clock));
+      timers.use(closeOld(session, limits, clock, onOld));
       // Without a listener a broken connection would end the process.
       session.on("error", () => {});
       session.once("close", () => {
@@ -107,10 +108,16 @@ function destroyDead(session: Http2Session, limits: HttpLimits, clock: Clock): D
   };
 }
 
-function closeOld(session: Http2Session, limits: HttpLimits, clock: Clock): Disposable {
+function closeOld(
+  session: Http2Session,
+  limits: HttpLimits,
+  clock: Clock,
+  onOld: (session: object) => void,
+): Disposable {
   const timer = createTimer(clock);
   timer.set(jittered(limits.maxAgeMs), () => {
     session.close();
+    onOld(session);
     timer.set(limits.ageGraceMs, () => session.destroy());
   });
   return timer;

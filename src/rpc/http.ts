@@ -16,7 +16,7 @@ export interface HttpServerOptions {
   /** What is served beside the RPCs; the first whose path matches answers. */
   readonly routes: readonly HttpRoute[];
   readonly cors: CorsOptions;
-  /** Ended by `drain` with SHUTTING_DOWN. */
+  /** Ended with SHUTTING_DOWN by `drain`, and those on an HTTP/2 connection when that has become too old. */
   readonly streams: StreamRegistry;
   readonly limits?: Partial<HttpLimits>;
   /** With it the port speaks TLS too. */
@@ -42,7 +42,8 @@ export interface HttpServer extends AsyncDisposable {
 /** One port for HTTP/1.1 and HTTP/2, cleartext (told apart by the preface) and, with a certificate, TLS (by ALPN). */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits = { ...HTTP_LIMITS, ...options.limits };
-  const keeper = createSessionKeeper(limits, options.clock);
+  const endStreams = (session: object) => options.streams.endOn(session, new MusterError("SHUTTING_DOWN"));
+  const keeper = createSessionKeeper(limits, options.clock, endStreams);
   const listener = createRequestListener(options, limits);
   const port = createPort(limits, options.tls, listener, keeper, options.clock);
   const drain = (graceMs: number) => drainPort(port, listener, keeper, options, graceMs);

@@ -5,7 +5,7 @@ import { limitFieldAccess } from "./field-access.ts";
 import { type LimitOptions, limitRate } from "./limit-rate.ts";
 import { mapErrors } from "./map-errors.ts";
 import { type ObservePorts, observe } from "./observe.ts";
-import { refuseMalformed } from "./refuse-malformed.ts";
+import { refuseUndecoded } from "./refuse-undecoded.ts";
 import { type Check, validate } from "./validate.ts";
 
 export interface ChainPorts extends ObservePorts, AuthenticatePorts, AuthorizePorts, LimitOptions {
@@ -18,7 +18,7 @@ export function interceptors(ports: ChainPorts): Interceptor[] {
   return [
     observe(ports),
     mapErrors(ports.logger),
-    refuseMalformed,
+    refuseUndecoded,
     authenticate(ports),
     authorize(ports),
     limitRate(ports),

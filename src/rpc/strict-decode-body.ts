@@ -84,3 +84,9 @@ export async function unpack(bytes: Uint8Array, maxBytes: number): Promise<Uint8
     throw invalid("", "the body is not gzip, though it says so");
   }
 }
+
+/** The refusal of a message that is compressed in another way. */
+export const unknownCompression = (): MusterError =>
+  new MusterError("UNIMPLEMENTED", {
+    violations: [{ field: "", description: "what is compressed has to be so with gzip" }],
+  });

@@ -1,6 +1,6 @@
 import { invalid } from "../errors.ts";
 import type { Codec } from "./strict-decode.ts";
-import { unpack } from "./strict-decode-body.ts";
+import { unknownCompression, unpack } from "./strict-decode-body.ts";
 
 /** A message that is yet to be read and decoded. */
 export interface EncodedMessage {
@@ -12,9 +12,9 @@ export interface EncodedMessage {
 export function messageOfQuery(url: URL, maxBytes: number): EncodedMessage | undefined {
   const encoding = url.searchParams.get("encoding");
   const compression = url.searchParams.get("compression") ?? "identity";
-  if ((encoding !== "proto" && encoding !== "json") || (compression !== "identity" && compression !== "gzip"))
-    return undefined;
+  if (encoding !== "proto" && encoding !== "json") return undefined;
   const bytes = async () => {
+    if (compression !== "identity" && compression !== "gzip") throw unknownCompression();
     const text = url.searchParams.get("message") ?? "";
     if (url.searchParams.get("base64") !== "1" && !isDecodable(url.search))
       throw invalid("", "the query is not valid UTF-8");

@@ -1,5 +1,5 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import { createContextKey, type Interceptor } from "@connectrpc/connect";
+import { type ContextValues, createContextKey, type Interceptor } from "@connectrpc/connect";
 import {
   createAsyncIterable,
   encodeEnvelope,
@@ -7,17 +7,20 @@ import {
   type UniversalServerRequest,
 } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
-import { invalid, MusterError } from "../errors.ts";
-import { MALFORMED } from "./malformed.ts";
+import { invalid } from "../errors.ts";
+import { CALLER } from "./caller.ts";
 import type { NodeRequest } from "./plain-http.ts";
 import { createStrictDecode, type StrictDecode } from "./strict-decode.ts";
-import { type BodyLimits, createReadBody, type ReadBody, unpack } from "./strict-decode-body.ts";
+import { type BodyLimits, createReadBody, type ReadBody, unknownCompression, unpack } from "./strict-decode-body.ts";
 import { formatOf, limitTimeout, onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
 import { type EncodedMessage, emptyQuery, messageOfQuery } from "./strict-decode-query.ts";
+import { leaveUndecoded, UNDECODED } from "./undecoded.ts";
 
 export interface DecodeLimits extends BodyLimits {
   /** The longest message, in bytes, before and after decompression. */
   readonly readMaxBytes: number;
+  /** The same for callers without a credential. */
+  readonly anonymousMaxBytes: number;
   /** The RPCs that take longer messages, and how long, in bytes. */
   readonly longerMessages: ReadonlyMap<DescMethod, number>;
   /** The longest deadline, in milliseconds, below 10⁸. */
@@ -26,6 +29,9 @@ export interface DecodeLimits extends BodyLimits {
 
 /** The message that was decoded in front of the protocol handler. */
 const DECODED = createContextKey<Message | undefined>(undefined, { description: "decoded message" });
+
+/** A request whose header has been read. */
+export type ArrivedRequest = UniversalServerRequest & { readonly contextValues: ContextValues };
 
 /** Puts the decoded message in place of the empty one that the protocol handler was given. */
 export const takeDecoded: Interceptor = (next) => (request) => {
@@ -40,13 +46,13 @@ export const takeDecoded: Interceptor = (next) => (request) => {
 
 /**
  * Decodes the message of a request strictly, and gives the request that the protocol handler gets: its message is an empty
- * one, and the context values hold what was decoded, or why it could not be. What the protocol itself refuses before it
- * looks at the message (method, content type, compression) is handed on as it came, unread.
+ * one, and the context values hold what was decoded, or why it was not. The message of a call that was refused before is left
+ * unread, and so is what the protocol itself refuses before it looks at the message (method, content type).
  */
 export type DecodeRequest = (
   method: DescMethod,
   node: NodeRequest,
-  request: UniversalServerRequest,
+  request: ArrivedRequest,
 ) => Promise<UniversalServerRequest>;
 
 /** A decoder by these limits; what it refuses, by REQUEST_INVALID or MESSAGE_TOO_LARGE, fails inside the interceptors. */
@@ -55,19 +61,18 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
   const readBody = createReadBody(limits, clock);
   const settle = (
     method: DescMethod,
-    request: UniversalServerRequest,
+    request: ArrivedRequest,
     format: RequestFormat | undefined,
     message: EncodedMessage,
-  ) => {
-    const timeoutHeader = format?.timeoutHeader ?? "connect-timeout-ms";
-    return note(request, async () => {
-      limitTimeout(request.header, timeoutHeader, limits.maxTimeoutMs);
-      return decode(method.input, message.codec, await message.bytes());
+  ) =>
+    note(request.contextValues, {
+      limitTimeout: () =>
+        limitTimeout(request.header, format?.timeoutHeader ?? "connect-timeout-ms", limits.maxTimeoutMs),
+      decode: async () => decode(method.input, message.codec, await message.bytes()),
     });
-  };
 
   return async (method, node, request) => {
-    const maxBytes = limits.longerMessages.get(method) ?? limits.readMaxBytes;
+    const maxBytes = maxBytesOf(limits, method, request);
     if (request.method === "GET") {
       const message = messageOfQuery(new URL(request.url), maxBytes);
       if (!message || method.methodKind !== "unary") return request;
@@ -75,32 +80,36 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
       return { ...request, url: emptyQuery(request.url, message.codec) };
     }
     const format = request.method === "POST" ? formatOf(method, request.header.get("content-type") ?? "") : undefined;
-    const encoding = format && (request.header.get(format.encodingHeader) ?? "identity");
-    if (!format || (encoding !== "identity" && encoding !== "gzip")) return request;
-    if (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming") {
-      const checked = checkMessages(
-        request.body as AsyncIterable<Uint8Array>,
-        method,
-        format,
-        encoding,
-        maxBytes,
-        decode,
-      );
-      return { ...request, body: checked };
+    if (!format) return request;
+    const encoding = request.header.get(format.encodingHeader) ?? "identity";
+    const known = encoding === "identity" || encoding === "gzip";
+    if (known && (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming")) {
+      const body = request.body as AsyncIterable<Uint8Array>;
+      return { ...request, body: checkMessages(body, method, format, encoding, maxBytes, decode) };
     }
-    const bytes = () => messageOfBody(node, format, encoding, maxBytes, readBody);
+    const bytes = async () => {
+      if (!known) throw unknownCompression();
+      return messageOfBody(node, format, encoding, maxBytes, readBody);
+    };
     await settle(method, request, format, { codec: format.codec, bytes });
+    // The protocol handler would refuse it by itself, and say less.
+    if (!known) request.header.delete(format.encodingHeader);
     return { ...request, body: emptyBody(request.header, format) };
   };
 }
 
-/** Keeps what was decoded, or why it was not, in the context values. */
-async function note({ contextValues }: UniversalServerRequest, decoded: () => Promise<Message>): Promise<void> {
+function maxBytesOf(limits: DecodeLimits, method: DescMethod, { contextValues }: ArrivedRequest): number {
+  const most = limits.longerMessages.get(method) ?? limits.readMaxBytes;
+  return contextValues.get(CALLER).kind === "anonymous" ? Math.min(most, limits.anonymousMaxBytes) : most;
+}
+
+/** Keeps what was decoded, or why it was not, in the context values. What was refused before is not decoded. */
+async function note(values: ContextValues, steps: { limitTimeout(): void; decode(): Promise<Message> }): Promise<void> {
   try {
-    contextValues?.set(DECODED, await decoded());
+    steps.limitTimeout();
+    if (!values.get(UNDECODED)) values.set(DECODED, await steps.decode());
   } catch (error) {
-    if (!(error instanceof MusterError)) throw error;
-    contextValues?.set(MALFORMED, error);
+    leaveUndecoded(values, error);
   }
 }
 

@@ -1,102 +1,150 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { WireType } from "@bufbuild/protobuf/wire";
+import { invalid } from "../errors.ts";
+import { WireCursor } from "./strict-decode-cursor.ts";
 
 /** Messages in messages, as the decoder counts them. */
 const MAX_DEPTH = 100;
+/** No list of the contract may be longer; the rules declared in the proto are stricter. */
+const MAX_ITEMS = 10_000;
+/** No map or Struct may have more; the limits of a Struct are stricter. */
+const MAX_ENTRIES = 1_000;
 
-/** Throws unless the bytes are a well-formed message of the given type. */
-export type WireCheck = (desc: DescMessage, bytes: Uint8Array) => void;
+/**
+ * Throws unless the bytes are a well-formed message of the given type: MESSAGE_TOO_LARGE if it has more than `maxElements`
+ * fields at any depth, REQUEST_INVALID for a list without measure.
+ */
+export type WireCheck = (desc: DescMessage, bytes: Uint8Array, maxElements: number) => void;
 
-type Fields = (desc: DescMessage) => ReadonlyMap<number, DescField>;
+/** What the check asks of a field, worked out once. */
+interface FieldPlan {
+  readonly field: DescField;
+  /** Bit n stands for wire type n. */
+  readonly wireTypes: number;
+  /** The wire type of each of many numbers that stand together. */
+  readonly packed: WireType | undefined;
+  /** How often it may come in one message. */
+  readonly most: number;
+  /** Where the times it came are counted. */
+  readonly index: number;
+}
+
+type Plans = (desc: DescMessage) => ReadonlyMap<number, FieldPlan>;
 
 /**
  * Looks over the binary form before it is decoded. The decoder believes the schema: it reads a field of the wrong wire type
  * as if it were the right one, and lets a nested message run over the end of its parent.
  */
 export function createWireCheck(): WireCheck {
-  const fieldsOf = new Map<DescMessage, ReadonlyMap<number, DescField>>();
-  const fields: Fields = (desc) => {
-    let found = fieldsOf.get(desc);
+  const known = new Map<DescMessage, ReadonlyMap<number, FieldPlan>>();
+  const plans: Plans = (desc) => {
+    let found = known.get(desc);
     if (!found) {
-      found = new Map(desc.fields.map((field) => [field.number, field]));
-      fieldsOf.set(desc, found);
+      found = new Map(desc.fields.map((field, index) => [field.number, planOf(field, index)]));
+      known.set(desc, found);
     }
     return found;
   };
-  return (desc, bytes) => checkMessage(new BinaryReader(bytes), bytes.length, desc, 1, fields);
+  return (desc, bytes, maxElements) =>
+    checkMessage(new WireCursor(bytes, maxElements), bytes.length, desc, MAX_DEPTH, plans);
 }
 
-function checkMessage(reader: BinaryReader, end: number, desc: DescMessage, depth: number, fields: Fields): void {
-  if (depth > MAX_DEPTH) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`);
-  const known = fields(desc);
-  let met: DescField[] | undefined;
-  while (reader.pos < end) {
-    const [number, wireType] = reader.tag();
-    const field = known.get(number);
-    if (!field) reader.skip(wireType, number, MAX_DEPTH - depth);
+function checkMessage(cursor: WireCursor, end: number, desc: DescMessage, depth: number, plans: Plans): void {
+  if (depth === 0) throw new RangeError(`messages are nested more than ${MAX_DEPTH} deep`);
+  const known = plans(desc);
+  let met: number[] | undefined;
+  while (cursor.pos < end) {
+    const tag = cursor.tag();
+    const plan = known.get(tag >>> 3);
+    if (!plan) cursor.skip(tag & 7, tag >>> 3, depth);
     else {
-      if (field.fieldKind === "message") met = withNew(field, met);
-      checkField(reader, end, field, wireType, depth, fields);
+      if (plan.most !== Number.POSITIVE_INFINITY) met = withNew(cursor, plan, met);
+      checkField(cursor, end, plan, tag & 7, depth, plans);
     }
-    if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
+    if (cursor.pos > end) throw new RangeError("a field runs over the end of its message");
   }
 }
 
 function checkField(
-  reader: BinaryReader,
+  cursor: WireCursor,
   end: number,
-  field: DescField,
+  { field, wireTypes, packed }: FieldPlan,
   wireType: WireType,
   depth: number,
-  fields: Fields,
-) {
-  if (!wireTypesOf(field).includes(wireType)) throw new TypeError(`field ${field.name} has the wrong wire type`);
-  if (field.fieldKind === "map") checkEntry(reader, innerEnd(reader, end), field, depth, fields);
-  else if (field.message && wireType === WireType.LengthDelimited)
-    checkMessage(reader, innerEnd(reader, end), field.message, depth + 1, fields);
-  else if (field.fieldKind === "list" && wireTypeOf(field.scalar ?? "enum") !== wireType)
-    checkPacked(reader, end, field);
-  else reader.skip(wireType, field.number, MAX_DEPTH - depth);
+  plans: Plans,
+): void {
+  if ((wireTypes & (1 << wireType)) === 0) throw new TypeError(`field ${field.name} has the wrong wire type`);
+  if (field.fieldKind === "map") checkEntry(cursor, cursor.innerEnd(end), field, depth, plans);
+  else if (field.message && wireType === WireType.LengthDelimited) {
+    cursor.path.push(field.name);
+    checkMessage(cursor, cursor.innerEnd(end), field.message, depth - 1, plans);
+    cursor.path.pop();
+  } else if (packed !== undefined && packed !== wireType) checkPacked(cursor, cursor.innerEnd(end), packed);
+  else cursor.skip(wireType, field.number, depth);
 }
 
 /** Numbers that stand together in one field. */
-function checkPacked(reader: BinaryReader, end: number, field: DescField): void {
-  const stop = innerEnd(reader, end);
-  while (reader.pos < stop) reader.skip(wireTypeOf(field.scalar ?? "enum"), field.number);
-  if (reader.pos > stop) throw new RangeError("a number runs over the end of its field");
+function checkPacked(cursor: WireCursor, end: number, wireType: WireType): void {
+  while (cursor.pos < end) {
+    cursor.count();
+    cursor.skip(wireType, 0, 0);
+  }
+  if (cursor.pos > end) throw new RangeError("a number runs over the end of its field");
 }
 
 type MapField = DescField & { fieldKind: "map" };
 
-function checkEntry(reader: BinaryReader, end: number, field: MapField, depth: number, fields: Fields): void {
+function checkEntry(cursor: WireCursor, end: number, field: MapField, depth: number, plans: Plans): void {
   let values = 0;
-  while (reader.pos < end) {
-    const [number, wireType] = reader.tag();
+  while (cursor.pos < end) {
+    const tag = cursor.tag();
+    const number = tag >>> 3;
+    const wireType: WireType = tag & 7;
     if (number === 2 && ++values > 1) throw new RangeError(`an entry of ${field.name} has more than one value`);
-    const kinds = [wireType, wireTypeOf(field.mapKey), wireTypeOf(field.scalar ?? field.mapKind)];
-    if ((kinds[number] ?? wireType) !== wireType)
-      throw new TypeError(`an entry of ${field.name} has the wrong wire type`);
-    if (number === 2 && field.message) checkMessage(reader, innerEnd(reader, end), field.message, depth + 1, fields);
-    else reader.skip(wireType, number, MAX_DEPTH - depth);
+    const wanted =
+      number === 1 ? wireTypeOf(field.mapKey) : number === 2 ? wireTypeOf(field.scalar ?? field.mapKind) : wireType;
+    if (wanted !== wireType) throw new TypeError(`an entry of ${field.name} has the wrong wire type`);
+    if (number === 2 && field.message) checkMessage(cursor, cursor.innerEnd(end), field.message, depth - 1, plans);
+    else cursor.skip(wireType, number, depth);
   }
-  if (reader.pos > end) throw new RangeError("a field runs over the end of its message");
-}
-
-/** Where the message that begins here ends. */
-function innerEnd(reader: BinaryReader, end: number): number {
-  const length = reader.uint32();
-  if (reader.pos + length > end) throw new RangeError("a message runs over the end of its parent");
-  return reader.pos + length;
+  if (cursor.pos > end) throw new RangeError("a field runs over the end of its message");
 }
 
 /**
  * A field of one message may come twice on the wire, and is then merged. No encoder does so, and the decoder turns a Struct
- * into JSON and back each time: a body of many parts would cost the square of its size.
+ * into JSON and back each time: a body of many parts would cost the square of its size. Long lists and maps cost more to
+ * decode and to check than their bytes tell.
  */
-function withNew(field: DescField, met: DescField[] = []): DescField[] {
-  if (met.includes(field)) throw new RangeError(`field ${field.name} comes more than once`);
-  met.push(field);
+function withNew({ path }: WireCursor, { field, most, index }: FieldPlan, met: number[] = []): number[] {
+  const count = (met[index] ?? 0) + 1;
+  if (count > most) {
+    if (most === 1) throw new RangeError(`field ${field.name} comes more than once`);
+    // The entries of a Struct are the content of the field that it stands in.
+    const names = field.fieldKind === "map" ? path : [...path, field.name];
+    throw invalid(names.join("."), `must contain no more than ${most} items`);
+  }
+  met[index] = count;
   return met;
+}
+
+function planOf(field: DescField, index: number): FieldPlan {
+  const numbers = field.fieldKind === "list" && field.listKind !== "message";
+  const item = wireTypeOf(field.fieldKind === "list" ? (field.scalar ?? "enum") : "message");
+  return {
+    field,
+    wireTypes: wireTypesOf(field).reduce((bits, wireType) => bits | (1 << wireType), 0),
+    packed: numbers && item !== WireType.LengthDelimited ? item : undefined,
+    most: mostOf(field),
+    index,
+  };
+}
+
+function mostOf(field: DescField): number {
+  if (field.fieldKind === "message") return 1;
+  if (field.fieldKind === "map") return MAX_ENTRIES;
+  // What stands in a Struct is limited by its length.
+  if (field.fieldKind === "list" && field.parent.typeName !== "google.protobuf.ListValue") return MAX_ITEMS;
+  return Number.POSITIVE_INFINITY;
 }
 
 function wireTypesOf(field: DescField): readonly WireType[] {

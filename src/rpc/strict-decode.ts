@@ -1,6 +1,8 @@
 import { type DescMessage, fromBinary, fromJsonString, type Message } from "@bufbuild/protobuf";
+import { isFieldError } from "@bufbuild/protobuf/reflect";
 import { invalid, MusterError } from "../errors.ts";
 import { createValueCheck } from "./strict-decode-checks.ts";
+import { checkJsonSize } from "./strict-decode-json.ts";
 import { createWireCheck } from "./strict-decode-wire.ts";
 
 export type Codec = "binary" | "json";
@@ -8,10 +10,17 @@ export type Codec = "binary" | "json";
 /**
  * Decodes a message of the given type; throws REQUEST_INVALID for bytes that are no such message and for values that no
  * message may hold: invalid UTF-8, NUL, lone surrogates, nesting beyond 100, numbers that are not finite, times and spans out
- * of range, a Struct beyond its limits, a key `__proto__`. What binary and JSON do not know is passed over, as protobuf asks.
+ * of range, a Struct beyond its limits, a key `__proto__`; MESSAGE_TOO_LARGE for too many elements. What binary and JSON do not
+ * know is passed over, as protobuf asks.
  */
 export type StrictDecode = (desc: DescMessage, codec: Codec, bytes: Uint8Array) => Message;
 
+/**
+ * The most elements of one message, at any depth: fields on the wire, values in JSON. A message is decoded in one go, which
+ * nothing can interrupt, and its elements take longer than its bytes. Room for 1,000 users of 30 fields and 25 keys of
+ * metadata, each of which is four fields on the wire.
+ */
+const MAX_ELEMENTS = { binary: 128_000, json: 64_000 } as const satisfies Record<Codec, number>;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Beyond these, more would tell nobody anything. */
 const MAX_VIOLATIONS = 20;
@@ -24,11 +33,14 @@ export function createStrictDecode(): StrictDecode {
 
   function decode(desc: DescMessage, codec: Codec, bytes: Uint8Array): Message {
     try {
-      if (codec === "json") return fromJsonString(desc, UTF8.decode(bytes), { ignoreUnknownFields: true });
-      checkWire(desc, bytes);
+      if (codec === "json") {
+        checkJsonSize(bytes, MAX_ELEMENTS.json);
+        return fromJsonString(desc, UTF8.decode(bytes), { ignoreUnknownFields: true });
+      }
+      checkWire(desc, bytes, MAX_ELEMENTS.binary);
       return fromBinary(desc, bytes, { readUnknownFields: false });
     } catch (error) {
-      throw invalid("", `not a ${desc.typeName}: ${messageOf(error)}`);
+      throw error instanceof MusterError ? error : notDecoded(error, codec);
     }
   }
 
@@ -47,4 +59,15 @@ export function createStrictDecode(): StrictDecode {
 /** A path holds the caller's own keys, which may be long or no text at all. */
 const shown = (text: string) => text.slice(0, MAX_TEXT).toWellFormed().replaceAll("\0", "\u{FFFD}");
 
-const messageOf = (error: unknown) => shown(error instanceof Error ? error.message : String(error));
+/** The decoder's error about one field has that field; about what is no JSON at all, it says where that begins. */
+function notDecoded(error: unknown, codec: Codec): MusterError {
+  if (!(error instanceof Error)) return invalid("", "is not a message of this call");
+  const cause: unknown = error.cause;
+  const field = isFieldError(cause) ? cause.field().name : "";
+  const said = (cause instanceof Error ? cause : error).message;
+  const text = codec === "json" ? said.replace(/^cannot decode (?:message |field )?\S+ from JSON:? ?/, "") : said;
+  return invalid(
+    field,
+    shown(codec === "json" ? `is not what it should be in JSON: ${text}` : `is not a message of this call: ${text}`),
+  );
+}

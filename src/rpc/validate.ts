@@ -4,19 +4,26 @@ import { createValidator, type Violation as ProtoViolation } from "@bufbuild/pro
 import type { Interceptor } from "@connectrpc/connect";
 import { MusterError, type Violation } from "../errors.ts";
 import { inspectRequest } from "./inspect-request.ts";
+import { createListLengths } from "./list-lengths.ts";
 
-/** Gives the rules that a message breaks; none: it is valid. */
+/** Beyond these, more would tell nobody anything, and they travel in a header. */
+const MAX_VIOLATIONS = 20;
+
+/** Gives the rules that a message breaks, at most 20 of them; none: it is valid. */
 export type Check = (schema: DescMessage, message: Message) => readonly Violation[];
 
 /** Compiles the rules declared in the proto. The first look at a type compiles it, which takes some milliseconds. */
 export function createCheck(): Check {
   const validator = createValidator();
+  const tooLong = createListLengths();
   return (schema, message) => {
+    const long = tooLong(schema, message);
+    if (long.length > 0) return long;
     const result = validator.validate(schema, message);
     if (result.kind === "valid") return [];
     // The rules themselves are wrong: a fault of the server, not of the caller.
     if (result.kind === "error") throw result.error;
-    return result.violations.map(violationOf);
+    return result.violations.slice(0, MAX_VIOLATIONS).map(violationOf);
   };
 }
 

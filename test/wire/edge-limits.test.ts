@@ -201,7 +201,7 @@ const SESSION_TIMES = {
 
 async function startWithClock() {
   const clock = createFakeClock();
-  const edge = await start({ clock, limits: SESSION_TIMES });
+  const edge = await start({ clock, limits: SESSION_TIMES, rpcLimits: { bodyTimeoutMs: 3_600_000 } });
   const session = connectHttp2(edge.url);
   session.on("error", () => {});
   await new Promise((resolve) => session.once("remoteSettings", resolve));
@@ -230,16 +230,21 @@ test("an HTTP/2 peer that answers no ping is hung up on", async () => {
   await socket.gone;
 });
 
-test("an old HTTP/2 connection is told to go, and its calls may end within the grace", async () => {
+test("an old HTTP/2 connection is told to go, its streams are ended with a word, and its calls may end within the grace", async () => {
   const { clock, edge, session } = await startWithClock();
+  const call = session.request({ ":method": "POST", ":path": GET_USER, "content-type": "application/json" });
+  call.on("error", () => {});
   const stream = session.request({
     ":method": "POST",
     ":path": "/muster.v1.PresenceService/WatchPresence",
     "content-type": "application/connect+json",
   });
-  stream.on("error", () => {});
+  let text = "";
+  stream.on("data", (chunk) => {
+    text += chunk;
+  });
   stream.end(Buffer.from([0, 0, 0, 0, 2, 0x7b, 0x7d]));
-  await new Promise((resolve) => stream.once("data", resolve));
+  await expect.poll(() => text).toContain("opened");
   const goaway = new Promise((resolve) => session.once("goaway", resolve));
   for (let passed = 0; passed < 660_000; passed += 20_000) {
     await clock.advance(20_000);
@@ -248,7 +253,10 @@ test("an old HTTP/2 connection is told to go, and its calls may end within the g
     if (session.closed) break;
   }
   await goaway;
-  expect(stream.destroyed).toBe(false);
+  await expect.poll(() => text).toContain('"unavailable"');
+  expect(edge.streams.size).toBe(0);
+  expect(edge.http.sessions).toBe(1);
+  expect(call.destroyed).toBe(false);
   await clock.advance(30_000);
   await expect.poll(() => edge.http.sessions).toBe(0);
 });

@@ -1,7 +1,8 @@
 import { gzipSync } from "node:zlib";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { BadRequestSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { WatchPresenceRequestSchema } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import {
   connectOutcome,
@@ -19,6 +20,11 @@ beforeAll(async () => {
   edge = await startEdge();
 });
 afterAll(() => edge[Symbol.asyncDispose]());
+
+const detailsOf = <S extends DescMessage>(error: { details?: { type: string; value: string }[] }, schema: S) =>
+  (error.details ?? []).flatMap(({ type: name, value }) =>
+    name === schema.typeName ? [fromBinary(schema, Buffer.from(value, "base64"))] : [],
+  );
 
 const h1 = (path: string, headers: Record<string, string>, body?: Uint8Array) =>
   overHttp1(edge.url, path, headers, body);
@@ -117,6 +123,75 @@ test("a deadline that is none is an invalid argument", async () => {
   expect(JSON.parse(String(answer.body)).code).toBe("invalid_argument");
 });
 
+test("a method that a service does not have is unimplemented in every protocol, and the refusal says so", async () => {
+  const path = "/muster.v1.UserService/Nothing";
+  const body = enveloped(Buffer.from("{}"));
+  const nothing = enveloped(new Uint8Array());
+  const outcomes = [
+    grpcOutcome((await h2(path, type("application/grpc"), nothing)).trailers),
+    grpcWebOutcome(await h1(path, type("application/grpc-web+proto"), nothing)),
+    connectOutcome(JSON.parse(String((await h2(path, type("application/json"), Buffer.from("{}"))).body))),
+    connectOutcome(
+      JSON.parse(String(lastEnvelope((await h1(path, type("application/connect+json"), body)).body))).error,
+    ),
+  ];
+  for (const { code, reason } of outcomes)
+    expect({ code, reason }).toEqual({ code: "unimplemented", reason: "UNIMPLEMENTED" });
+});
+
+test("a compression that is not served is unimplemented in every protocol, and the refusal says so", async () => {
+  const outcomes = [
+    grpcOutcome(
+      (
+        await h2(
+          UPSERT_USER,
+          { ...type("application/grpc"), "grpc-encoding": "br" },
+          encodeEnvelope(1, Buffer.from("x")),
+        )
+      ).trailers,
+    ),
+    connectOutcome(
+      JSON.parse(
+        String(
+          (await h1(UPSERT_USER, { ...type("application/json"), "content-encoding": "br" }, Buffer.from("x"))).body,
+        ),
+      ),
+    ),
+    connectOutcome(JSON.parse(String((await h1(get("encoding=json&compression=br&base64=1&message=AAAA"), {})).body))),
+    connectOutcome(
+      JSON.parse(
+        String(
+          lastEnvelope(
+            (
+              await h1(
+                WATCH,
+                { ...type("application/connect+json"), "connect-content-encoding": "br" },
+                encodeEnvelope(1, Buffer.from("x")),
+              )
+            ).body,
+          ),
+        ),
+      ).error,
+    ),
+  ];
+  for (const { code, reason } of outcomes)
+    expect({ code, reason }).toEqual({ code: "unimplemented", reason: "UNIMPLEMENTED" });
+});
+
+test("JSON of another type than the field's is refused by the field's name", async () => {
+  for (const [body, field] of [
+    ['{"externalId":5}', "external_id"],
+    ['{"user":{"tags":"a"}}', "tags"],
+    ['{"user":{"metadata":[]}}', ""],
+    ["{", ""],
+  ]) {
+    const { body: answer } = await h1(UPSERT_USER, type("application/json"), Buffer.from(body ?? ""));
+    const [bad] = detailsOf(JSON.parse(String(answer)), BadRequestSchema);
+    expect(bad?.fieldViolations.map((violation) => violation.field)).toEqual([field]);
+    expect(String(answer)).not.toContain("muster.v1.U");
+  }
+});
+
 test("what says it is gzip and is not is an invalid argument", async () => {
   for (const body of [Buffer.from("not gzip"), gzipSync("{}").subarray(0, 12)]) {
     const answer = await h2(UPSERT_USER, { ...type("application/json"), "content-encoding": "gzip" }, body);
@@ -154,7 +229,9 @@ test("the content type, the method and the path each have their status", async (
   ])
     expect((await post(UPSERT_USER, contentType)).status).toBe(415);
   expect((await post(WATCH, "application/json")).status).toBe(415);
-  expect((await post("/muster.v1.UserService/Nothing", "application/json")).status).toBe(404);
+  expect((await post("/muster.v1.NothingService/GetUser", "application/json")).status).toBe(404);
+  expect((await post("/muster.v1.UserService/Nothing", "text/plain")).status).toBe(404);
+  expect((await h2("/muster.v1.UserService/Nothing", {})).status).toBe(404);
   expect((await h2(`${GET_USER}?encoding=xml&message=`, {})).status).toBe(415);
   const refused = await h2(`${UPSERT_USER}?encoding=json&message=%7B%7D`, {});
   expect(refused.status).toBe(405);

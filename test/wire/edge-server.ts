@@ -1,29 +1,33 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { systemClock } from "../../src/clock.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { PresenceService, WatchPresenceResponseSchema } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createRpcHandler, type RpcLimits } from "../../src/rpc/adapter.ts";
+import { CALLER } from "../../src/rpc/caller.ts";
 import { CLIENT_ADDRESS, createClientAddress } from "../../src/rpc/client-address.ts";
+import type { Gate } from "../../src/rpc/gate.ts";
 import { createServingState, type ServingState } from "../../src/rpc/health.ts";
-import { createHttpServer, type HttpServerOptions } from "../../src/rpc/http.ts";
+import { createHttpServer, type HttpServer, type HttpServerOptions } from "../../src/rpc/http.ts";
 import { mapErrors } from "../../src/rpc/map-errors.ts";
-import { createMetrics } from "../../src/rpc/metrics.ts";
+import { createMetrics, type Metrics } from "../../src/rpc/metrics.ts";
 import { createStreamRegistry, type StreamRegistry } from "../../src/rpc/open-streams.ts";
 import { reflectionServices } from "../../src/rpc/reflection.ts";
-import { refuseMalformed } from "../../src/rpc/refuse-malformed.ts";
+import { refuseUndecoded } from "../../src/rpc/refuse-undecoded.ts";
 
 export const GET_USER = "/muster.v1.UserService/GetUser";
 export const UPSERT_USER = "/muster.v1.UserService/UpsertUser";
 export const WATCH = "/muster.v1.PresenceService/WatchPresence";
 
 type Options = Partial<Pick<HttpServerOptions, "limits" | "tls" | "clock" | "routes">> & {
+  gate?: Gate;
   rpcLimits?: Partial<RpcLimits>;
   trustedProxies?: string[];
 };
@@ -42,7 +46,8 @@ export async function startEdge(options: Options = {}) {
     clock,
     logger,
     clientAddress: createClientAddress(options.trustedProxies ?? []),
-    interceptors: [mapErrors(logger), refuseMalformed],
+    gate: options.gate ?? (async (_, { contextValues }) => void contextValues.set(CALLER, { kind: "operator" })),
+    interceptors: [mapErrors(logger), refuseUndecoded],
     limits: options.rpcLimits ?? {},
     routes: edgeRoutes(serving, streams, ended),
   });
@@ -57,20 +62,21 @@ export async function startEdge(options: Options = {}) {
     logger,
   });
   const { port } = await http.listen(0, "127.0.0.1");
-  const url = `${options.tls ? "https" : "http"}://127.0.0.1:${port}`;
   return {
     http,
-    url,
+    url: `${options.tls ? "https" : "http"}://127.0.0.1:${port}`,
     port,
     log,
     streams,
     serving,
     ended,
-    [Symbol.asyncDispose]: async () => {
-      await http[Symbol.asyncDispose]();
-      metrics[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: () => stop(http, metrics),
   };
+}
+
+async function stop(http: HttpServer, metrics: Metrics): Promise<void> {
+  await http[Symbol.asyncDispose]();
+  metrics[Symbol.dispose]();
 }
 
 function edgeRoutes(serving: ServingState, streams: StreamRegistry, ended: Ended[]) {
@@ -100,16 +106,24 @@ interface Ended {
   readonly reason: unknown;
 }
 
+/** What a watch of any user says without end. */
+const LONG_BEAT = create(WatchPresenceResponseSchema, {
+  resumeToken: new Uint8Array(16 * 1024),
+  event: { case: "heartbeat", value: {} },
+});
+
 const presence = (streams: StreamRegistry, ended: Ended[]): Partial<ServiceImpl<typeof PresenceService>> => ({
-  async *watchPresence(_, context) {
-    using stream = streams.open();
+  async *watchPresence({ refs }, context) {
+    using stream = streams.open(context);
     const over = Promise.withResolvers<never>();
+    over.promise.catch(() => {});
     for (const signal of [context.signal, stream.signal])
       signal.addEventListener("abort", () => {
         ended.push({ context, reason: signal.reason });
         over.reject(signal.reason);
       });
     yield { event: { case: "opened", value: { watchId: "w", resumed: false } } };
+    while (refs.length > 0) yield LONG_BEAT;
     await over.promise;
   },
 });
