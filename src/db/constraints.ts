@@ -24,7 +24,8 @@ const RETRY_AFTER_MS = 1_000;
 const AWAY = /^(08|53|57P0)/;
 /** What the driver says when the server cannot be reached. */
 const UNREACHABLE = /^(ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
-const LOST = /connection terminated|connection ended|timeout exceeded when trying to connect|not queryable|connection error/i;
+const LOST =
+  /connection terminated|connection ended|timeout exceeded when trying to connect|not queryable|connection error/i;
 
 /** A transaction that lost against another one and may simply be run again. */
 export const isSerializationFailure = (error: unknown): boolean => ["40001", "40P01"].includes(codeOf(error));
