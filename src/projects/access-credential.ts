@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { UUID } from "../ids.ts";
 
 /** What is in an access key's credential, `msk_<key id>_<secret>`. */
@@ -27,4 +27,4 @@ export function parseAccessCredential(credential: string): AccessCredential | un
 /** Compares in constant time. A fast hash is enough for 256 random bits. */
 export const isSecret = (secret: string, digest: Buffer): boolean => timingSafeEqual(digestOf(secret), digest);
 
-const digestOf = (secret: string): Buffer => createHash("sha256").update(secret).digest();
+const digestOf = (secret: string): Buffer => hash("sha256", secret, "buffer");
