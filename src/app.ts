@@ -32,6 +32,7 @@ import { createSealer } from "./sealing.ts";
 import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
+import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
@@ -100,6 +101,7 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
   return {
     tokenTtlMs,
     projects,
+    attributes: createAttributeDefinitions(db, clock),
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
@@ -110,13 +112,13 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, accessKeys, tokens, presence, check, tokenTtlMs } = features;
+  const { projects, attributes, accessKeys, tokens, presence, check, tokenTtlMs } = features;
   const base = { db, clock, newId, projects };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
   router.service(
     UserService,
-    userService({ ...base, check, announceDeletion: presence.announceDeletion, statusOf: statusFor }),
+    userService({ ...base, attributes, check, announceDeletion: presence.announceDeletion, statusOf: statusFor }),
   );
   router.service(
     ProjectService,
@@ -126,7 +128,8 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
   router.service(PresenceService, presenceService(presence, streams));
 }
 
-function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens, activity }: Features): ChainPorts {
+function chainPorts(ports: AppPorts, features: Features): ChainPorts {
+  const { check, projects, attributes, accessKeys, tokens, activity } = features;
   const { config, db } = ports;
   return {
     ...ports,
@@ -142,6 +145,10 @@ function chainPorts(ports: AppPorts, { check, projects, accessKeys, tokens, acti
       return { kind: "user", projectId, userId, tokenId, expiresAt };
     },
     originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
+    async entryReader(projectId) {
+      const definitions = await attributes.of(projectId);
+      return (key, aboutItself) => mayRead(definitions.get(key), aboutItself);
+    },
     async resolveUser(projectId, ref, signal) {
       const [user] = await findUserIds(db, { projectId, signal }, [userKeyOf(ref)]);
       return user?.id;

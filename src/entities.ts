@@ -5,6 +5,7 @@ import { AccessKeyEntity } from "./projects/access-key.entity.ts";
 import { ProjectEntity } from "./projects/project.entity.ts";
 import { SigningKeyEntity } from "./tokens/signing-key.entity.ts";
 import { TokenEntity } from "./tokens/token.entity.ts";
+import { AttributeDefinitionEntity } from "./users/attribute-definition.entity.ts";
 import { DeletedUserEntity, UserEntity } from "./users/user.entity.ts";
 
 /** Every entity of every feature: what MikroORM is opened with. */
@@ -13,6 +14,7 @@ export const ENTITIES: EntitySchema[] = [
   AccessKeyEntity,
   UserEntity,
   DeletedUserEntity,
+  AttributeDefinitionEntity,
   EventEntity,
   SigningKeyEntity,
   TokenEntity,

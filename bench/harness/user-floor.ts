@@ -38,6 +38,7 @@ export const columnsOf = ({ name, email, metadata }: User) => ({
   email_verified: false,
   phone_verified: false,
   metadata,
+  attributes: {},
   tags: [],
   reputation: 0,
 });

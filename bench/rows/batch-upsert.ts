@@ -56,7 +56,7 @@ function batchFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
       event_id: newId(),
       ...columnsOf(user as User),
     }));
-    const values = [projectId, BENCH_MASK, new Date(), JSON.stringify(records)];
+    const values = [projectId, BENCH_MASK, new Date(), JSON.stringify(records), []];
     const { rows } = await pool.query<UserRow & { created: boolean }>({ ...UPSERT_USERS, values, types: ROW_TYPES });
     const written = new Map(rows.map((it) => [it.externalId, it]));
     const results = users.map(({ externalId }) => {

@@ -77,7 +77,7 @@ function upsertFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
   return async (message) => {
     const { externalId, user } = fromBinary(UpsertUserRequestSchema, message);
     const head = [projectId, BENCH_MASK, new Date(), newId(), externalId, newId()];
-    const values = [...head, ...profileValues(user as User)];
+    const values = [...head, ...profileValues(user as User), []];
     const { rows } = await pool.query<UserRow & { created: boolean }>({ ...UPSERT_USER, values, types: ROW_TYPES });
     const [written] = rows as [UserRow & { created: boolean }];
     const answer = create(UpsertUserResponseSchema, { user: userOf(written), created: written.created });

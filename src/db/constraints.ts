@@ -1,4 +1,4 @@
-import { MusterError, type Reason } from "../errors.ts";
+import { invalid, MusterError, type Reason } from "../errors.ts";
 
 /** The reason each unique constraint stands for. One that is missing here is a fault of the server: INTERNAL. */
 const UNIQUE: Readonly<Record<string, [Reason, Record<string, string>?]>> = {
@@ -15,6 +15,12 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
   signing_keys_project_id_fkey: "PROJECT_NOT_FOUND",
   tokens_user: "USER_NOT_FOUND",
   presences_user: "USER_NOT_FOUND",
+};
+
+/** The rule of a request that each check in the database stands for; the check itself names the field. */
+const CHECK: Readonly<Record<string, string>> = {
+  users_attributes_defined: "is not defined",
+  users_attributes_size: "must be at most 65,536 bytes in all as JSON",
 };
 
 /** What to wait before trying again when the database is away. */
@@ -44,6 +50,8 @@ export function storageError(error: unknown, signal?: AbortSignal): unknown {
     return new MusterError(reason, { ...(metadata && { metadata }), cause: error });
   }
   if (code === "23503" && FOREIGN_KEY[constraint]) return new MusterError(FOREIGN_KEY[constraint], { cause: error });
+  if (code === "23514" && CHECK[constraint])
+    return invalid(String((error as { detail?: string }).detail), CHECK[constraint]);
   if (isSerializationFailure(error)) return new MusterError("CONFLICT", { cause: error });
   // A statement or lock timeout: the database is there and cannot keep up.
   if (code === "57014" || code === "55P03" || AWAY.test(code) || UNREACHABLE.test(code) || LOST.test(messageOf(error)))

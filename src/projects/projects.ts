@@ -1,6 +1,6 @@
 /** What other features may use of this one. */
 
 export type { SigningAlgorithm } from "./project.entity.ts";
-export type { ProjectDirectory, ProjectRecord } from "./project-directory.ts";
+export { LAST_KNOWN, type ProjectDirectory, type ProjectRecord } from "./project-directory.ts";
 export type { ProjectSettings } from "./project-settings.ts";
 export { matchesPattern } from "./user-id-pattern.ts";

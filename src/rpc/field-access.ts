@@ -19,6 +19,10 @@ interface ReadPlan {
   readonly hidden: readonly DescField[];
   /** Hidden unless the message is about the caller itself. */
   readonly private: readonly DescField[];
+  /** Maps of which each entry has readers of its own. */
+  readonly byEntry: readonly DescField[];
+  /** Whether there are such maps in it, however deep. */
+  readonly hasEntries: boolean;
   readonly nested: readonly { readonly field: DescField; readonly plan: ReadPlan }[];
   /** The field that holds the id of the user the message is about. */
   readonly subject: DescField | undefined;
@@ -26,8 +30,25 @@ interface ReadPlan {
 
 type Fields = Record<string, unknown>;
 
-/** Enforces `field_access`: refuses fields the caller may not set, and empties those it may not see. */
-export function limitFieldAccess(): Interceptor {
+/** Whether a user sees the entry of this key; `aboutItself`: of a message that is about the user. */
+export type MayReadEntry = (key: string, aboutItself: boolean) => boolean;
+
+export interface FieldAccessPorts {
+  /** What a project says of the entries of maps that are declared `by_entry`. */
+  entryReader(projectId: string): Promise<MayReadEntry>;
+}
+
+/** The user that an answer goes to. */
+interface Viewer {
+  readonly userId: string;
+  readonly mayReadEntry: MayReadEntry;
+}
+
+/**
+ * Enforces `field_access`: refuses fields the caller may not set, and empties those it may not see. Which entries of a map a user
+ * sees is taken away here too, though the project says it and not the declaration: no answer, of whatever RPC, gets round it.
+ */
+export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
   // Made once per answer type; the types of the contract are few and fixed.
   const plans = new Map<DescMessage, ReadPlan | undefined>();
   const planFor = (schema: DescMessage): ReadPlan | undefined => {
@@ -42,8 +63,12 @@ export function limitFieldAccess(): Interceptor {
     );
     const plan = planFor(request.method.output);
     if (!plan) return response;
-    if (!response.stream) return { ...response, message: visible(plan, response.message, caller.userId) };
-    return { ...response, message: visibleEach(plan, response.message, caller.userId) };
+    const viewer = async (): Promise<Viewer> => ({
+      userId: caller.userId,
+      mayReadEntry: plan.hasEntries ? await ports.entryReader(caller.projectId) : () => false,
+    });
+    if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
+    return { ...response, message: visibleEach(plan, response.message, viewer) };
   };
 }
 
@@ -73,24 +98,32 @@ function makePlan(schema: DescMessage, above: ReadonlySet<DescMessage>): ReadPla
     const plan = field.message && makePlan(field.message, new Set([...above, schema]));
     return plan ? [{ field, plan }] : [];
   });
-  if (restricted.length === 0 && nested.length === 0) return undefined;
+  const byEntry = schema.fields.filter((field) => accessOf(field)?.byEntry);
+  if (restricted.length + byEntry.length + nested.length === 0) return undefined;
   const forSelf = (field: DescField) => accessOf(field)?.read.includes(Access.SELF) ?? false;
   const subject = hasOption(schema, subject_field) ? getOption(schema, subject_field) : undefined;
   return {
     hidden: restricted.filter((field) => !forSelf(field)),
     private: restricted.filter(forSelf),
+    byEntry,
+    hasEntries: byEntry.length > 0 || nested.some(({ plan }) => plan.hasEntries),
     nested,
     subject: schema.fields.find((field) => field.name === subject),
   };
 }
 
 /** The message with only what the user may see: a copy, as streams may share messages. */
-function visible<M extends Message>(plan: ReadPlan, message: M, userId: string): M {
+function visible<M extends Message>(plan: ReadPlan, message: M, viewer: Viewer): M {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(message) as object), message) as M;
-  const aboutItself = plan.subject && (message as unknown as Fields)[plan.subject.localName] === userId;
+  const aboutItself = plan.subject && (message as unknown as Fields)[plan.subject.localName] === viewer.userId;
   for (const field of plan.hidden) clearField(copy, field);
   if (!aboutItself) for (const field of plan.private) clearField(copy, field);
-  for (const { field, plan: inner } of plan.nested) replace(copy, field, (nested) => visible(inner, nested, userId));
+  for (const { localName } of plan.byEntry) {
+    const entries = Object.entries((copy as unknown as Fields)[localName] as Fields);
+    const seen = entries.filter(([key]) => viewer.mayReadEntry(key, Boolean(aboutItself)));
+    (copy as unknown as Fields)[localName] = Object.fromEntries(seen);
+  }
+  for (const { field, plan: inner } of plan.nested) replace(copy, field, (nested) => visible(inner, nested, viewer));
   return copy;
 }
 
@@ -112,7 +145,7 @@ function replace(message: Message, field: DescField, change: (nested: Message) =
 async function* visibleEach<M extends Message>(
   plan: ReadPlan,
   messages: AsyncIterable<M>,
-  userId: string,
+  viewer: () => Promise<Viewer>,
 ): AsyncIterable<M> {
-  for await (const message of messages) yield visible(plan, message, userId);
+  for await (const message of messages) yield visible(plan, message, await viewer());
 }

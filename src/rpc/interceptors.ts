@@ -1,14 +1,14 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { type AuthenticatePorts, authenticate } from "./authenticate.ts";
 import { type AuthorizePorts, authorize } from "./authorize.ts";
-import { limitFieldAccess } from "./field-access.ts";
+import { type FieldAccessPorts, limitFieldAccess } from "./field-access.ts";
 import { type LimitOptions, limitRate } from "./limit-rate.ts";
 import { mapErrors } from "./map-errors.ts";
 import { type ObservePorts, observe } from "./observe.ts";
 import { refuseUndecoded } from "./refuse-undecoded.ts";
 import { type Check, validate } from "./validate.ts";
 
-export interface ChainPorts extends ObservePorts, AuthenticatePorts, AuthorizePorts, LimitOptions {
+export interface ChainPorts extends ObservePorts, AuthenticatePorts, AuthorizePorts, LimitOptions, FieldAccessPorts {
   /** The rules declared in the proto. */
   readonly check: Check;
 }
@@ -23,6 +23,6 @@ export function interceptors(ports: ChainPorts): Interceptor[] {
     authorize(ports),
     limitRate(ports),
     validate(ports.check),
-    limitFieldAccess(),
+    limitFieldAccess(ports),
   ];
 }

@@ -1,8 +1,9 @@
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { matchesPattern } from "../projects/projects.ts";
+import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { maskOf, PROFILE_COLUMNS } from "./profile.ts";
+import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { type UpsertedUser, type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { UPSERT_USERS, type UserRow } from "./user-statements.ts";
 
@@ -25,23 +26,50 @@ export async function batchUpsertUsers(
   const results: UpsertResult[] = [];
   const { userIdPattern } = (await ports.projects.get(scope.projectId)).settings;
   const isTaken = ({ externalId }: UserInput) => !externalId || matchesPattern(userIdPattern, externalId);
-  for (const wave of wavesOf(inputs)) {
+  for (const wave of wavesOf(await settledItems(ports, scope, inputs, results))) {
     const taken = wave.filter(isTaken);
-    for (const group of Map.groupBy(taken, ({ change }) => maskOf(change.fields)).values())
+    for (const group of Map.groupBy(taken, ({ change }) => alikeBy(change)).values())
       await many(ports, scope, group, results);
     for (const item of wave) if (!isTaken(item)) await one(ports, scope, item, results);
   }
   return results;
 }
 
+/** What items must have in common to be written by one statement. */
+const alikeBy = ({ fields, removedAttributes = [] }: ProfileChange): string => `${maskOf(fields)} ${removedAttributes}`;
+
+/** The items with their attributes held against the definitions; what one fails for is its result. */
+async function settledItems(
+  { attributes }: UserPorts,
+  { projectId }: ProjectScope,
+  inputs: readonly UserInput[],
+  results: UpsertResult[],
+): Promise<Item[]> {
+  const items: Item[] = [];
+  for (const [position, input] of inputs.entries()) {
+    try {
+      items.push({ ...input, position, change: await settleAttributes(attributes, projectId, input.change) });
+    } catch (error) {
+      results[position] = ownFault(error);
+    }
+  }
+  return items;
+}
+
+/** A database that is away, or a caller that left, ends the batch; what is one item's own fault is its answer. */
+function ownFault(error: unknown): MusterError {
+  if (!(error instanceof MusterError) || error.reason === "STORAGE_UNAVAILABLE") throw error;
+  return error;
+}
+
 /** Items in the order given, but each external id at most once a wave: a statement cannot write a row twice. */
-function wavesOf(inputs: readonly UserInput[]): Item[][] {
+function wavesOf(items: readonly Item[]): Item[][] {
   const waves: Item[][] = [];
   const seen = new Map<string, number>();
-  for (const [position, input] of inputs.entries()) {
-    const wave = input.externalId ? (seen.get(input.externalId) ?? 0) : 0;
-    if (input.externalId) seen.set(input.externalId, wave + 1);
-    (waves[wave] ??= []).push({ ...input, position });
+  for (const item of items) {
+    const wave = item.externalId ? (seen.get(item.externalId) ?? 0) : 0;
+    if (item.externalId) seen.set(item.externalId, wave + 1);
+    (waves[wave] ??= []).push(item);
   }
   return waves;
 }
@@ -50,9 +78,7 @@ async function one(ports: UserPorts, scope: ProjectScope, item: Item, results: U
   try {
     results[item.position] = await upsertUser(ports, scope, item);
   } catch (error) {
-    // A database that is away, or a caller that left, ends the batch; what is one item's own fault is its answer.
-    if (!(error instanceof MusterError) || error.reason === "STORAGE_UNAVAILABLE") throw error;
-    results[item.position] = error;
+    results[item.position] = ownFault(error);
   }
 }
 
@@ -68,7 +94,7 @@ async function many(ports: UserPorts, scope: ProjectScope, items: Item[], result
       else await one(ports, scope, item, results);
     }
   } catch (error) {
-    if (!(error instanceof MusterError) || error.reason === "STORAGE_UNAVAILABLE") throw error;
+    ownFault(error);
     const middle = items.length >> 1;
     await many(ports, scope, items.slice(0, middle), results);
     await many(ports, scope, items.slice(middle), results);
@@ -87,8 +113,9 @@ async function writeAll(
     const profile = PROFILE_COLUMNS.map((column) => [column.name, column.value(change.values)]);
     return { id, external_id: externalId || id, event_id: newId(), ...Object.fromEntries(profile) };
   });
-  const mask = maskOf(items[0]?.change.fields ?? new Set());
-  const values = [scope.projectId, mask, new Date(clock.now()), JSON.stringify(records)];
+  const { fields, removedAttributes } = items[0]?.change ?? { fields: new Set() };
+  const mask = maskOf(fields);
+  const values = [scope.projectId, mask, new Date(clock.now()), JSON.stringify(records), removedAttributes ?? []];
   const rows = await query<UserRow & { created: boolean }>(db.pool, UPSERT_USERS, values, scope.signal);
   return new Map(rows.map(({ created, ...user }) => [positions.get(user.externalId) ?? -1, { user, created }]));
 }

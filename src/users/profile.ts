@@ -1,4 +1,5 @@
-import type { JsonObject } from "./user.entity.ts";
+import type { AttributesChange } from "./attributes-change.ts";
+import type { Attributes, JsonObject } from "./user.entity.ts";
 import { emailKey, loginKey } from "./user-key.ts";
 
 /** The fields of a user that callers write. */
@@ -18,6 +19,8 @@ export interface Profile {
   readonly location?: { readonly latitude: number; readonly longitude: number } | undefined;
   readonly metadata?: JsonObject | undefined;
   readonly privateMetadata?: JsonObject | undefined;
+  /** Those to set; the others stay. */
+  readonly attributes?: Attributes | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly reputation?: number | undefined;
 }
@@ -28,6 +31,10 @@ export type ProfileField = keyof Profile;
 export interface ProfileChange {
   readonly fields: ReadonlySet<ProfileField>;
   readonly values: Profile;
+  /** The change of attributes as it was asked for, until it is held against their definitions. */
+  readonly attributes?: AttributesChange | undefined;
+  /** Keys of the attributes to remove. */
+  readonly removedAttributes?: readonly string[] | undefined;
 }
 
 /** A column that a field is kept in. `type` is its Postgres type. */
@@ -64,6 +71,7 @@ export const PROFILE_COLUMNS: readonly ProfileColumn[] = [
   column("location", "longitude", "double precision", ({ location }) => location?.longitude),
   column("metadata", "metadata", "jsonb"),
   column("privateMetadata", "private_metadata", "jsonb"),
+  column("attributes", "attributes", "jsonb", (profile) => profile.attributes ?? {}),
   column("tags", "tags", "text[]", (profile) => profile.tags ?? []),
   column("reputation", "reputation", "bigint", (profile) => profile.reputation ?? 0),
 ];

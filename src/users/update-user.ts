@@ -2,22 +2,31 @@ import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
+import type { AttributeDefinitions } from "./attribute-definitions.ts";
+import { settleAttributes } from "./attributes-change.ts";
 import { notFound, type ProjectScope } from "./find-user.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
 import { UPDATE_USER, type UserRow } from "./user-statements.ts";
 
+export interface UpdateUserPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly attributes: AttributeDefinitions;
+}
+
 /**
  * Changes a user that is there, in one statement; `version`, if given, must be the one it has.
- * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN.
+ * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID or PRINCIPAL_NOT_ALLOWED for attributes.
  */
 export async function updateUser(
-  { db, clock }: { readonly db: Database; readonly clock: Clock },
+  { db, clock, attributes }: UpdateUserPorts,
   scope: ProjectScope,
   key: UserKey,
-  change: ProfileChange,
+  asked: ProfileChange,
   version?: number,
 ): Promise<UserRow> {
+  const change = await settleAttributes(attributes, scope.projectId, asked);
   const [row] = await query<UserRow & { written: boolean }>(
     db.pool,
     UPDATE_USER[key.by],
@@ -28,6 +37,7 @@ export async function updateUser(
       KEY_COLUMNS[key.by].comparable(key.value),
       version ?? null,
       ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
+      change.removedAttributes ?? [],
     ],
     scope.signal,
   );

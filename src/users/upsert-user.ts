@@ -4,6 +4,8 @@ import { query } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import { matchesPattern, type ProjectDirectory } from "../projects/projects.ts";
+import type { AttributeDefinitions } from "./attribute-definitions.ts";
+import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { updateUser } from "./update-user.ts";
@@ -14,6 +16,7 @@ export interface UserPorts {
   readonly clock: Clock;
   readonly newId: NewId;
   readonly projects: ProjectDirectory;
+  readonly attributes: AttributeDefinitions;
 }
 
 /** A user to make or to bring up to date. */
@@ -34,7 +37,8 @@ const TRIES = 5;
 
 /**
  * Makes a user, with its `user.created`, or brings it up to date: one statement. Of any number of racing calls for one external
- * id exactly one answers `created`. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a new external id the project does not take.
+ * id exactly one answers `created`. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a new external id the project does not take,
+ * or an attribute that its definition does not.
  */
 export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
   const { db, clock, newId, projects } = ports;
@@ -42,12 +46,14 @@ export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: U
   if (input.externalId && !matchesPattern(userIdPattern, input.externalId)) return updateOnly(ports, scope, input);
   const id = newId();
   const externalId = input.externalId || id;
-  const profile = PROFILE_COLUMNS.map((column) => column.value(input.change.values));
+  const change = await settleAttributes(ports.attributes, scope.projectId, input.change);
+  const profile = PROFILE_COLUMNS.map((column) => column.value(change.values));
+  const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), id, externalId];
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const [row] = await query<UserRow & { created: boolean }>(
       db.pool,
       UPSERT_USER,
-      [scope.projectId, maskOf(input.change.fields), new Date(clock.now()), id, externalId, newId(), ...profile],
+      [...head, newId(), ...profile, change.removedAttributes ?? []],
       scope.signal,
     );
     if (!row) continue;

@@ -2,6 +2,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type FieldMask, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { invalid } from "../errors.ts";
 import { type User as UserMessage, UserSchema } from "../gen/muster/v1/user_pb.ts";
+import type { AttributeWriter } from "./attribute-definition.entity.ts";
+import { attributesChange, attributesMessage } from "./attribute-message.ts";
 import type { Profile, ProfileChange, ProfileField } from "./profile.ts";
 import type { JsonObject } from "./user.entity.ts";
 import type { UserRow } from "./user-statements.ts";
@@ -28,6 +30,7 @@ export function userMessage(user: UserRow): UserMessage {
   if (user.latitude !== null) init["location"] = { latitude: user.latitude, longitude: user.longitude };
   if (user.metadata) init["metadata"] = user.metadata;
   if (user.privateMetadata) init["privateMetadata"] = user.privateMetadata;
+  if (Object.keys(user.attributes).length > 0) init["attributes"] = attributesMessage(user.attributes);
   if (user.lastActiveTime) init["lastActiveTime"] = timestampFromDate(user.lastActiveTime);
   return create(UserSchema, init as Init);
 }
@@ -62,20 +65,34 @@ const FIELDS: Readonly<Record<string, ProfileField>> = {
   location: "location",
   metadata: "metadata",
   private_metadata: "privateMetadata",
+  attributes: "attributes",
   tags: "tags",
   reputation: "reputation",
 };
 
-/** The change a request asks for: what the mask names, or what is set. REQUEST_INVALID for a path that cannot be written. */
-export function profileChange(message: UserMessage | undefined, mask: FieldMask | undefined): ProfileChange {
+/**
+ * The change a request asks for: what the mask names, or what is set; `writer` is who asks. REQUEST_INVALID for a path that
+ * cannot be written.
+ */
+export function profileChange(
+  message: UserMessage | undefined,
+  mask: FieldMask | undefined,
+  writer: AttributeWriter,
+): ProfileChange {
   const values = message ? profileOf(message) : {};
+  const given = message?.attributes ?? {};
   const paths = mask?.paths ?? [];
   const named = paths.map((path) => {
     const field = FIELDS[path];
     if (!field) throw invalid("update_mask", `${path} is not a field that can be written`);
     return field;
   });
-  return { values, fields: new Set(named.length > 0 ? named : (Object.keys(values) as ProfileField[])) };
+  const set = Object.keys(values) as ProfileField[];
+  if (Object.keys(given).length > 0) set.push("attributes");
+  const fields = new Set(named.length > 0 ? named : set);
+  if (!fields.has("attributes")) return { values, fields };
+  const attributes = attributesChange(given, { whole: named.length > 0, writer, path: "user.attributes" });
+  return { values, fields, attributes };
 }
 
 /** Fields that are empty where they are left out. */

@@ -3,9 +3,12 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError, type Violation } from "../errors.ts";
 import type { Status } from "../gen/google/rpc/status_pb.ts";
 import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
+import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
 import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
+import { defineAttribute } from "./define-attribute.ts";
+import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
 import { updateUser } from "./update-user.ts";
@@ -52,8 +55,9 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       };
     },
     async updateUser({ ref, user, updateMask, etag }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
-      const change = profileChange(user, updateMask);
+      const caller = projectCallerOf(context);
+      const scope = { projectId: caller.projectId, signal: context.signal };
+      const change = profileChange(user, updateMask, writerOf(caller));
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change, versionOf(etag))) };
     },
     async deleteUser({ ref }, context) {
@@ -62,12 +66,35 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       await deleteUser(ports, scope, userKeyOf(ref), caller.kind === "user");
       return {};
     },
+    async defineAttribute({ definition }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { definition: definitionMessage(await defineAttribute(ports, scope, definitionOf(definition))) };
+    },
+    async listAttributeDefinitions(_request, context) {
+      const definitions = await ports.attributes.reload(projectCallerOf(context).projectId);
+      return { definitions: [...definitions.values()].map(definitionMessage) };
+    },
+    async deleteAttributeDefinition({ key }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      await deleteAttributeDefinition(ports, scope, key);
+      return {};
+    },
+    async setAttributes({ ref, attributes }, context) {
+      const caller = projectCallerOf(context);
+      const scope = { projectId: caller.projectId, signal: context.signal };
+      const asked = attributesChange(attributes, { whole: false, writer: writerOf(caller), path: "attributes" });
+      const change = { values: {}, fields: new Set(["attributes"] as const), attributes: asked };
+      return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change)) };
+    },
   };
 }
 
+/** A user that gets this far writes of itself. */
+const writerOf = ({ kind }: ProjectCaller) => (kind === "user" ? "SELF" : "SYSTEM");
+
 const inputOf = ({ externalId, user, updateMask }: UpsertUserRequest): UserInput => ({
   externalId,
-  change: profileChange(user, updateMask),
+  change: profileChange(user, updateMask, "SYSTEM"),
 });
 
 /** An item of a batch, or what is wrong with it. */

@@ -30,8 +30,18 @@ const VERIFIES: Partial<Record<string, { field: ProfileField; column: string }>>
   phone_verified: { field: "phone", column: "phone" },
 };
 
+/** Attributes alone are written one by one: those given over those there, without those to remove. */
+const merged = (incoming: string, removed: string) => `(u.attributes - ${removed}::text[]) || ${incoming}`;
+
 /** SQL for the value a column of `u` takes: `incoming` if the mask has its field, else what it is. */
-function assigned({ field, name }: ProfileColumn, mask: string, incoming: (column: string) => string): string {
+function assigned(
+  { field, name }: ProfileColumn,
+  mask: string,
+  incoming: (column: string) => string,
+  removed: string,
+): string {
+  if (field === "attributes")
+    return `case when ${mask} & ${bitOf(field)} <> 0 then ${merged(incoming(name), removed)} else u.${name} end`;
   const contact = VERIFIES[name];
   const cleared = contact
     ? `when ${mask} & ${bitOf(contact.field)} <> 0 and ${incoming(contact.column)} is distinct from u.${contact.column} then false `
@@ -39,8 +49,8 @@ function assigned({ field, name }: ProfileColumn, mask: string, incoming: (colum
   return `case when ${mask} & ${bitOf(field)} <> 0 then ${incoming(name)} ${cleared}else u.${name} end`;
 }
 
-function assignments(mask: string, now: string, incoming: (column: string) => string) {
-  const values = PROFILE_COLUMNS.map((column) => assigned(column, mask, incoming));
+function assignments(mask: string, now: string, incoming: (column: string) => string, removed: string) {
+  const values = PROFILE_COLUMNS.map((column) => assigned(column, mask, incoming, removed));
   const set = PROFILE_COLUMNS.map(({ name }, i) => `${name} = ${values[i]}`);
   return {
     set: [...set, `update_time = ${now}`, "version = u.version + 1"].join(", "),
@@ -68,8 +78,15 @@ const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
  * transaction made after this statement began and that is already as it should be: the caller then runs it again.
  * $1 project, $2 mask, $3 time.
  */
-function upsertSql(parts: { input: string; source: string; externalIds: string; eventFrom: string; eventId: string }) {
-  const { set, changes } = assignments("$2::int", "excluded.update_time", (column) => `excluded.${column}`);
+function upsertSql(parts: {
+  input: string;
+  source: string;
+  externalIds: string;
+  eventFrom: string;
+  eventId: string;
+  removed: string;
+}) {
+  const { set, changes } = assignments("$2::int", "excluded.update_time", (name) => `excluded.${name}`, parts.removed);
   return `
     with ${parts.input} written as (
       insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
@@ -93,7 +110,7 @@ function upsertSql(parts: { input: string; source: string; externalIds: string; 
       and not exists (select from written where written.external_id = users.external_id)`;
 }
 
-/** One user: $4 id, $5 external id, $6 event id, then the profile columns. */
+/** One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove. */
 export const UPSERT_USER: Statement = {
   name: "users_upsert",
   text: upsertSql({
@@ -103,10 +120,14 @@ export const UPSERT_USER: Statement = {
     externalIds: "array[$5::text]",
     eventFrom: "written",
     eventId: "$6::uuid",
+    removed: `$${PROFILE_COLUMNS.length + 7}`,
   }),
 };
 
-/** Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}. Locks in the order of ids. */
+/**
+ * Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}, $5 the keys of the
+ * attributes to remove. Locks in the order of external ids.
+ */
 export const UPSERT_USERS: Statement = {
   name: "users_upsert_many",
   text: upsertSql({
@@ -117,6 +138,7 @@ export const UPSERT_USERS: Statement = {
     externalIds: "array(select external_id from input)",
     eventFrom: "written join input using (external_id)",
     eventId: "input.event_id",
+    removed: "$5",
   }),
 };
 
@@ -153,14 +175,14 @@ export const DELETED_AMONG: Statement = {
 
 /**
  * Changes one user if it has the version (null: any): $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
- * columns. Gives the user as it is now and whether it was written.
+ * columns, then the keys of the attributes to remove. Gives the user as it is now and whether it was written.
  */
 export const UPDATE_USER = byKey((by, column) => {
   const parameter = (name: string) => {
     const i = PROFILE_COLUMNS.findIndex((profile) => profile.name === name);
     return `$${i + 6}::${PROFILE_COLUMNS[i]?.type}`;
   };
-  const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter);
+  const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter, `$${PROFILE_COLUMNS.length + 6}`);
   const at = `project_id = $1 and ${column} = $4`;
   return {
     name: `users_update_by_${by}`,

@@ -3,6 +3,15 @@ import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
 /** JSON of a caller's own making. */
 export type JsonObject = { [key: string]: unknown };
 
+/** The value of an attribute: the message AttributeValue in JSON with the names of the proto, `data` in base64. */
+export interface AttributeValue {
+  readonly content_type: string;
+  readonly text?: string;
+  readonly data?: string;
+}
+/** A user's values by the keys of their definitions. */
+export type Attributes = Readonly<Record<string, AttributeValue>>;
+
 /** A user of a project. `…Key` columns hold an identifier in the form it is compared in. */
 export const UserEntity = defineEntity({
   name: "User",
@@ -29,6 +38,7 @@ export const UserEntity = defineEntity({
     longitude: p.double().nullable(),
     metadata: p.json<JsonObject>().nullable(),
     privateMetadata: p.json<JsonObject>().nullable(),
+    attributes: p.json<Attributes>().default("{}"),
     tags: p.array().default([]),
     reputation: p.bigint("number").defaultRaw("0"),
     guest: p.boolean().default(false),

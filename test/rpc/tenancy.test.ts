@@ -13,6 +13,7 @@ const mine = await app.project();
 const theirs = await app.project();
 const { id: userId, token } = await theirs.signedInUser("alice");
 await theirs.system(UserService).upsertUser({ externalId: "alice", user: { name: "Secret Name" } });
+await theirs.system(UserService).defineAttribute({ definition: { key: "secretName", contentTypes: ["text/plain"] } });
 const key = theirs.accessKey.slice(4, 40);
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
 
@@ -24,6 +25,13 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   BatchGetUsers: [{ refs: [{ id: userId }] }, "answered"],
   UpdateUser: [{ ref: { id: userId }, user: { name: "x" } }, "USER_NOT_FOUND"],
   DeleteUser: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
+  DefineAttribute: [{ definition: { key: "mine", contentTypes: ["text/html"] } }, "answered"],
+  ListAttributeDefinitions: [{}, "answered"],
+  SetAttributes: [
+    { ref: { id: userId }, attributes: { mine: { contentType: "text/html", text: "x" } } },
+    "USER_NOT_FOUND",
+  ],
+  DeleteAttributeDefinition: [{ key: "secretName" }, "ATTRIBUTE_DEFINITION_NOT_FOUND"],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],
   GetProject: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListProjects: [{}, "PRINCIPAL_NOT_ALLOWED"],
@@ -66,7 +74,7 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     (answer) => JSON.stringify(answer, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
     async (error: unknown) => reasonOf(Promise.reject(error as Error)),
   );
-  const given = ["Secret Name", theirs.id, key, ...theirKeys].find((secret) => text.includes(secret));
+  const given = ["Secret Name", "secretName", theirs.id, key, ...theirKeys].find((secret) => text.includes(secret));
   if (given) return `gives away ${given}`;
   return /^[A-Z_]+$/.test(text) ? text : "answered";
 }

@@ -58,6 +58,7 @@ test("other users see the public fields only, the user itself and `.system` see 
     login: "Bob",
     name: "Bob",
     bio: "hi",
+    attributes: {},
     metadata: { a: 1 },
     tags: ["x"],
     reputation: 7n,

@@ -3,6 +3,7 @@ import { Users } from "./2026-11-21-02-users.ts";
 import { Tokens } from "./2026-11-21-03-tokens.ts";
 import { Events } from "./2026-11-21-04-events.ts";
 import { Presence } from "./2026-11-21-05-presence.ts";
+import { Attributes } from "./2026-11-22-01-attributes.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -11,4 +12,5 @@ export const MIGRATIONS = [
   { name: "2026-11-21-03-tokens", class: Tokens },
   { name: "2026-11-21-04-events", class: Events },
   { name: "2026-11-21-05-presence", class: Presence },
+  { name: "2026-11-22-01-attributes", class: Attributes },
 ] as const;

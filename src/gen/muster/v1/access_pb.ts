@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/access.proto.
  */
 export const file_muster_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChZtdXN0ZXIvdjEvYWNjZXNzLnByb3RvEgltdXN0ZXIudjEiVwoMTWV0aG9kQWNjZXNzEiAKBWFsbG93GAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIlCgZidWNrZXQYAiABKA4yFS5tdXN0ZXIudjEuUmF0ZUJ1Y2tldCJQCgtGaWVsZEFjY2VzcxIfCgRyZWFkGAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIgCgV3cml0ZRgCIAMoDjIRLm11c3Rlci52MS5BY2Nlc3MqgAEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABITCg9BQ0NFU1NfT1BFUkFUT1IQARIRCg1BQ0NFU1NfU1lTVEVNEAISDwoLQUNDRVNTX1VTRVIQAxIPCgtBQ0NFU1NfU0VMRhAEEhQKEEFDQ0VTU19BTk9OWU1PVVMQBSqEAQoKUmF0ZUJ1Y2tldBIbChdSQVRFX0JVQ0tFVF9VTlNQRUNJRklFRBAAEhQKEFJBVEVfQlVDS0VUX1JFQUQQARIVChFSQVRFX0JVQ0tFVF9XUklURRACEhQKEFJBVEVfQlVDS0VUX0JVTEsQAxIWChJSQVRFX0JVQ0tFVF9TVFJFQU0QBDpRCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi1hwMgASgLMhcubXVzdGVyLnYxLk1ldGhvZEFjY2Vzc1IGYWNjZXNzOloKDGZpZWxkX2FjY2VzcxIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYtocDIAEoCzIWLm11c3Rlci52MS5GaWVsZEFjY2Vzc1ILZmllbGRBY2Nlc3M6RgoNc3ViamVjdF9maWVsZBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi3hwMgASgJUgxzdWJqZWN0RmllbGRiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChZtdXN0ZXIvdjEvYWNjZXNzLnByb3RvEgltdXN0ZXIudjEiVwoMTWV0aG9kQWNjZXNzEiAKBWFsbG93GAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIlCgZidWNrZXQYAiABKA4yFS5tdXN0ZXIudjEuUmF0ZUJ1Y2tldCJiCgtGaWVsZEFjY2VzcxIfCgRyZWFkGAEgAygOMhEubXVzdGVyLnYxLkFjY2VzcxIgCgV3cml0ZRgCIAMoDjIRLm11c3Rlci52MS5BY2Nlc3MSEAoIYnlfZW50cnkYAyABKAgqgAEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABITCg9BQ0NFU1NfT1BFUkFUT1IQARIRCg1BQ0NFU1NfU1lTVEVNEAISDwoLQUNDRVNTX1VTRVIQAxIPCgtBQ0NFU1NfU0VMRhAEEhQKEEFDQ0VTU19BTk9OWU1PVVMQBSqEAQoKUmF0ZUJ1Y2tldBIbChdSQVRFX0JVQ0tFVF9VTlNQRUNJRklFRBAAEhQKEFJBVEVfQlVDS0VUX1JFQUQQARIVChFSQVRFX0JVQ0tFVF9XUklURRACEhQKEFJBVEVfQlVDS0VUX0JVTEsQAxIWChJSQVRFX0JVQ0tFVF9TVFJFQU0QBDpRCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi1hwMgASgLMhcubXVzdGVyLnYxLk1ldGhvZEFjY2Vzc1IGYWNjZXNzOloKDGZpZWxkX2FjY2VzcxIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMYtocDIAEoCzIWLm11c3Rlci52MS5GaWVsZEFjY2Vzc1ILZmllbGRBY2Nlc3M6RgoNc3ViamVjdF9maWVsZBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi3hwMgASgJUgxzdWJqZWN0RmllbGRiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * The declaration every RPC carries.
@@ -85,6 +85,13 @@ export type FieldAccess = Message<"muster.v1.FieldAccess"> & {
    * @generated from field: repeated muster.v1.Access write = 2;
    */
   write: Access[];
+
+  /**
+   * Whether the project says of each entry of this map who may see and set it, within the lists above.
+   *
+   * @generated from field: bool by_entry = 3;
+   */
+  byEntry: boolean;
 };
 
 /**
@@ -106,6 +113,13 @@ export type FieldAccessJson = {
    * @generated from field: repeated muster.v1.Access write = 2;
    */
   write?: AccessJson[];
+
+  /**
+   * Whether the project says of each entry of this map who may see and set it, within the lists above.
+   *
+   * @generated from field: bool by_entry = 3;
+   */
+  byEntry?: boolean;
 };
 
 /**

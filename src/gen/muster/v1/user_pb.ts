@@ -10,13 +10,15 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_muster_v1_access } from "./access_pb.ts";
+import type { AttributeValue, AttributeValueJson } from "./attribute_pb.ts";
+import { file_muster_v1_attribute } from "./attribute_pb.ts";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/user.proto.
  */
 export const file_muster_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItABCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEhsKBWVtYWlsGAQgASgJQgq6SAdyBSj+AWABSAASLAoFcGhvbmUYBSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEhUKAm1lGAYgASgIQge6SARqAggBSABCDAoDcmVmEgW6SAIIASK5AgoERGF0ZRIYCgR5ZWFyGAEgASgFQgq6SAcaBRiPTigBEhgKBW1vbnRoGAIgASgFQgm6SAYaBBgMKAESFgoDZGF5GAMgASgFQgm6SAYaBBgfKAE65AG6SOABGt0BCgtkYXRlLmV4aXN0cxIZbm8gc3VjaCBkYXkgaW4gdGhhdCBtb250aBqyAXRoaXMuZGF5IDw9IDI4IHx8ICh0aGlzLm1vbnRoID09IDIgPyB0aGlzLmRheSA9PSAyOSAmJiB0aGlzLnllYXIgJSA0ID09IDAgJiYgKHRoaXMueWVhciAlIDEwMCAhPSAwIHx8IHRoaXMueWVhciAlIDQwMCA9PSAwKSA6IHRoaXMuZGF5IDw9ICh0aGlzLm1vbnRoIGluIFs0LCA2LCA5LCAxMV0gPyAzMCA6IDMxKSkiYQoITG9jYXRpb24SKQoIbGF0aXR1ZGUYASABKAFCF7pIFBISGQAAAAAAgFZAKQAAAAAAgFbAEioKCWxvbmdpdHVkZRgCIAEoAUIXukgUEhIZAAAAAACAZkApAAAAAACAZsAi1AgKBFVzZXISFAoCaWQYASABKAlCCLK7GAQKAgIDEh0KC2V4dGVybmFsX2lkGAIgASgJQgiyuxgECgICAxInCgVsb2dpbhgDIAEoCUIYukgJ2AEBcgQQAxhGsrsYCAoCAgMSAgIEEiIKBG5hbWUYBCABKAlCFLpIBXIDGP8BsrsYCAoCAgMSAgIEEicKBWVtYWlsGAUgASgJQhi6SArYAQFyBSj+AWABsrsYBwoCAgQSAQISIwoOZW1haWxfdmVyaWZpZWQYBiABKAhCC7K7GAcKAgIEEgECEjgKBXBob25lGAcgASgJQim6SBvYAQFyFjIUXlwrWzEtOV1bMC05XXs2LDE0fSSyuxgHCgICBBIBAhIjCg5waG9uZV92ZXJpZmllZBgIIAEoCEILsrsYBwoCAgQSAQISOgoKYXZhdGFyX3VybBgKIAEoCUImukgX2AEBchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgQSIQoDYmlvGAsgASgJQhS6SAVyAxigH7K7GAgKAgIDEgICBBI3Cgd3ZWJzaXRlGAwgASgJQia6SBfYAQFyEiiAEDIKXmh0dHBzPzovL4gBAbK7GAgKAgIDEgICBBIwCgliaXJ0aGRhdGUYDSABKAsyDy5tdXN0ZXIudjEuRGF0ZUIMsrsYCAoCAgQSAgIEEk8KCXRpbWVfem9uZRgOIAEoCUI8ukgt2AEBcigoQDIkXltBLVphLXowLTlfKy1dKygvW0EtWmEtejAtOV8rLV0rKSoksrsYCAoCAgQSAgIEEjMKCGxvY2F0aW9uGA8gASgLMhMubXVzdGVyLnYxLkxvY2F0aW9uQgyyuxgICgICBBICAgQSNwoIbWV0YWRhdGEYECABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgyyuxgICgICAxICAgQSPgoQcHJpdmF0ZV9tZXRhZGF0YRgRIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCC7K7GAcKAgIEEgECEisKBHRhZ3MYEyADKAlCHbpID5IBDBAyGAEiBnIEEAEYQLK7GAcKAgIDEgECEjgKCnJlcHV0YXRpb24YFCABKANCJLpIFiIUGP////////8PKIGAgICAgIDw/wGyuxgHCgICAxIBAhIXCgVndWVzdBgWIAEoCEIIsrsYBAoCAgMSOQoLY3JlYXRlX3RpbWUYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICAxI5Cgt1cGRhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIEEj4KEGxhc3RfYWN0aXZlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICBBIWCgRldGFnGBogASgJQgiyuxgECgICBDoGursYAmlkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access]);
+  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItABCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEhsKBWVtYWlsGAQgASgJQgq6SAdyBSj+AWABSAASLAoFcGhvbmUYBSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEhUKAm1lGAYgASgIQge6SARqAggBSABCDAoDcmVmEgW6SAIIASK5AgoERGF0ZRIYCgR5ZWFyGAEgASgFQgq6SAcaBRiPTigBEhgKBW1vbnRoGAIgASgFQgm6SAYaBBgMKAESFgoDZGF5GAMgASgFQgm6SAYaBBgfKAE65AG6SOABGt0BCgtkYXRlLmV4aXN0cxIZbm8gc3VjaCBkYXkgaW4gdGhhdCBtb250aBqyAXRoaXMuZGF5IDw9IDI4IHx8ICh0aGlzLm1vbnRoID09IDIgPyB0aGlzLmRheSA9PSAyOSAmJiB0aGlzLnllYXIgJSA0ID09IDAgJiYgKHRoaXMueWVhciAlIDEwMCAhPSAwIHx8IHRoaXMueWVhciAlIDQwMCA9PSAwKSA6IHRoaXMuZGF5IDw9ICh0aGlzLm1vbnRoIGluIFs0LCA2LCA5LCAxMV0gPyAzMCA6IDMxKSkiYQoITG9jYXRpb24SKQoIbGF0aXR1ZGUYASABKAFCF7pIFBISGQAAAAAAgFZAKQAAAAAAgFbAEioKCWxvbmdpdHVkZRgCIAEoAUIXukgUEhIZAAAAAACAZkApAAAAAACAZsAikwoKBFVzZXISFAoCaWQYASABKAlCCLK7GAQKAgIDEh0KC2V4dGVybmFsX2lkGAIgASgJQgiyuxgECgICAxInCgVsb2dpbhgDIAEoCUIYukgJ2AEBcgQQAxhGsrsYCAoCAgMSAgIEEiIKBG5hbWUYBCABKAlCFLpIBXIDGP8BsrsYCAoCAgMSAgIEEicKBWVtYWlsGAUgASgJQhi6SArYAQFyBSj+AWABsrsYBwoCAgQSAQISIwoOZW1haWxfdmVyaWZpZWQYBiABKAhCC7K7GAcKAgIEEgECEjgKBXBob25lGAcgASgJQim6SBvYAQFyFjIUXlwrWzEtOV1bMC05XXs2LDE0fSSyuxgHCgICBBIBAhIjCg5waG9uZV92ZXJpZmllZBgIIAEoCEILsrsYBwoCAgQSAQISOgoKYXZhdGFyX3VybBgKIAEoCUImukgX2AEBchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgQSIQoDYmlvGAsgASgJQhS6SAVyAxigH7K7GAgKAgIDEgICBBI3Cgd3ZWJzaXRlGAwgASgJQia6SBfYAQFyEiiAEDIKXmh0dHBzPzovL4gBAbK7GAgKAgIDEgICBBIwCgliaXJ0aGRhdGUYDSABKAsyDy5tdXN0ZXIudjEuRGF0ZUIMsrsYCAoCAgQSAgIEEk8KCXRpbWVfem9uZRgOIAEoCUI8ukgt2AEBcigoQDIkXltBLVphLXowLTlfKy1dKygvW0EtWmEtejAtOV8rLV0rKSoksrsYCAoCAgQSAgIEEjMKCGxvY2F0aW9uGA8gASgLMhMubXVzdGVyLnYxLkxvY2F0aW9uQgyyuxgICgICBBICAgQSNwoIbWV0YWRhdGEYECABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgyyuxgICgICAxICAgQSPgoQcHJpdmF0ZV9tZXRhZGF0YRgRIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCC7K7GAcKAgIEEgECEm8KCmF0dHJpYnV0ZXMYEiADKAsyHy5tdXN0ZXIudjEuVXNlci5BdHRyaWJ1dGVzRW50cnlCOrpIKZoBJhBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30ksrsYCgoCAgMSAgIEGAESKwoEdGFncxgTIAMoCUIdukgPkgEMEDIYASIGcgQQARhAsrsYBwoCAgMSAQISOAoKcmVwdXRhdGlvbhgUIAEoA0IkukgWIhQY/////////w8ogYCAgICAgPD/AbK7GAcKAgIDEgECEhcKBWd1ZXN0GBYgASgIQgiyuxgECgICAxI5CgtjcmVhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIDEjkKC3VwZGF0ZV90aW1lGBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIsrsYBAoCAgQSPgoQbGFzdF9hY3RpdmVfdGltZRgZIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIEEhYKBGV0YWcYGiABKAlCCLK7GAQKAgIEGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBOga6uxgCaWRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_attribute]);
 
 /**
  * Names one user of the project. Each arm is unique in the project and finds the user by an index of its own.
@@ -369,6 +371,15 @@ export type User = Message<"muster.v1.User"> & {
   privateMetadata?: JsonObject | undefined;
 
   /**
+   * What the project keeps of the user beyond the profile, by the key of the attribute's definition: 64 KiB in all, as JSON. Who sees
+   * and who sets which of them stands in the definition. Attributes that a request leaves out keep their value, one that is without
+   * a value is removed, and under `attributes` in the `update_mask` so are all left out that the caller may set.
+   *
+   * @generated from field: map<string, muster.v1.AttributeValue> attributes = 18;
+   */
+  attributes: { [key: string]: AttributeValue };
+
+  /**
    * Labels, up to 50 different ones of 1–64 characters, in the order given.
    *
    * @generated from field: repeated string tags = 19;
@@ -537,6 +548,15 @@ export type UserJson = {
    * @generated from field: google.protobuf.Struct private_metadata = 17;
    */
   privateMetadata?: StructJson;
+
+  /**
+   * What the project keeps of the user beyond the profile, by the key of the attribute's definition: 64 KiB in all, as JSON. Who sees
+   * and who sets which of them stands in the definition. Attributes that a request leaves out keep their value, one that is without
+   * a value is removed, and under `attributes` in the `update_mask` so are all left out that the caller may set.
+   *
+   * @generated from field: map<string, muster.v1.AttributeValue> attributes = 18;
+   */
+  attributes?: { [key: string]: AttributeValueJson };
 
   /**
    * Labels, up to 50 different ones of 1–64 characters, in the order given.

@@ -12,6 +12,8 @@ import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../google/rpc/status_pb.ts";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.ts";
 import { file_muster_v1_access } from "./access_pb.ts";
+import type { AttributeDefinition, AttributeDefinitionJson, AttributeValue, AttributeValueJson } from "./attribute_pb.ts";
+import { file_muster_v1_attribute } from "./attribute_pb.ts";
 import type { User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlMrYECgtVc2VyU2VydmljZRJXCgpVcHNlcnRVc2VyEhwubXVzdGVyLnYxLlVwc2VydFVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwc2VydFVzZXJSZXNwb25zZSIMkAICqrsYBQoBAhACEmkKEEJhdGNoVXBzZXJ0VXNlcnMSIi5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1JlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1Jlc3BvbnNlIgyQAgKquxgFCgECEAMSTwoHR2V0VXNlchIZLm11c3Rlci52MS5HZXRVc2VyUmVxdWVzdBoaLm11c3Rlci52MS5HZXRVc2VyUmVzcG9uc2UiDZACAaq7GAYKAgIDEAESYQoNQmF0Y2hHZXRVc2VycxIfLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBogLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVzcG9uc2UiDZACAaq7GAYKAgIDEAMSVQoKVXBkYXRlVXNlchIcLm11c3Rlci52MS5VcGRhdGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcGRhdGVVc2VyUmVzcG9uc2UiCqq7GAYKAgIEEAISWAoKRGVsZXRlVXNlchIcLm11c3Rlci52MS5EZWxldGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5EZWxldGVVc2VyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIyjAgKC1VzZXJTZXJ2aWNlElcKClVwc2VydFVzZXISHC5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlc3BvbnNlIgyQAgKquxgFCgECEAISaQoQQmF0Y2hVcHNlcnRVc2VycxIiLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJPCgdHZXRVc2VyEhkubXVzdGVyLnYxLkdldFVzZXJSZXF1ZXN0GhoubXVzdGVyLnYxLkdldFVzZXJSZXNwb25zZSINkAIBqrsYBgoCAgMQARJhCg1CYXRjaEdldFVzZXJzEh8ubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCgpVcGRhdGVVc2VyEhwubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIKqrsYBgoCAgQQAhJYCgpEZWxldGVVc2VyEhwubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhJmCg9EZWZpbmVBdHRyaWJ1dGUSIS5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVxdWVzdBoiLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXNwb25zZSIMkAICqrsYBQoBAhACEoEBChhMaXN0QXR0cmlidXRlRGVmaW5pdGlvbnMSKi5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVxdWVzdBorLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXNwb25zZSIMkAIBqrsYBQoBAhABEoQBChlEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uEisubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXF1ZXN0GiwubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXNwb25zZSIMkAICqrsYBQoBAhADEmEKDVNldEF0dHJpYnV0ZXMSHy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QaIC5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1Jlc3BvbnNlIg2QAgKquxgGCgICBBACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -606,6 +608,276 @@ export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse, {jsonType:
   messageDesc(file_muster_v1_user_service, 12);
 
 /**
+ * What DefineAttribute takes.
+ *
+ * @generated from message muster.v1.DefineAttributeRequest
+ */
+export type DefineAttributeRequest = Message<"muster.v1.DefineAttributeRequest"> & {
+  /**
+   * The definition, whole: what is left out takes its default.
+   *
+   * @generated from field: muster.v1.AttributeDefinition definition = 1;
+   */
+  definition?: AttributeDefinition | undefined;
+};
+
+/**
+ * What DefineAttribute takes.
+ *
+ * @generated from message muster.v1.DefineAttributeRequest
+ */
+export type DefineAttributeRequestJson = {
+  /**
+   * The definition, whole: what is left out takes its default.
+   *
+   * @generated from field: muster.v1.AttributeDefinition definition = 1;
+   */
+  definition?: AttributeDefinitionJson;
+};
+
+/**
+ * Describes the message muster.v1.DefineAttributeRequest.
+ * Use `create(DefineAttributeRequestSchema)` to create a new message.
+ */
+export const DefineAttributeRequestSchema: GenMessage<DefineAttributeRequest, {jsonType: DefineAttributeRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 13);
+
+/**
+ * What DefineAttribute answers.
+ *
+ * @generated from message muster.v1.DefineAttributeResponse
+ */
+export type DefineAttributeResponse = Message<"muster.v1.DefineAttributeResponse"> & {
+  /**
+   * The definition as it is now.
+   *
+   * @generated from field: muster.v1.AttributeDefinition definition = 1;
+   */
+  definition?: AttributeDefinition | undefined;
+};
+
+/**
+ * What DefineAttribute answers.
+ *
+ * @generated from message muster.v1.DefineAttributeResponse
+ */
+export type DefineAttributeResponseJson = {
+  /**
+   * The definition as it is now.
+   *
+   * @generated from field: muster.v1.AttributeDefinition definition = 1;
+   */
+  definition?: AttributeDefinitionJson;
+};
+
+/**
+ * Describes the message muster.v1.DefineAttributeResponse.
+ * Use `create(DefineAttributeResponseSchema)` to create a new message.
+ */
+export const DefineAttributeResponseSchema: GenMessage<DefineAttributeResponse, {jsonType: DefineAttributeResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 14);
+
+/**
+ * What ListAttributeDefinitions takes.
+ *
+ * @generated from message muster.v1.ListAttributeDefinitionsRequest
+ */
+export type ListAttributeDefinitionsRequest = Message<"muster.v1.ListAttributeDefinitionsRequest"> & {
+};
+
+/**
+ * What ListAttributeDefinitions takes.
+ *
+ * @generated from message muster.v1.ListAttributeDefinitionsRequest
+ */
+export type ListAttributeDefinitionsRequestJson = {
+};
+
+/**
+ * Describes the message muster.v1.ListAttributeDefinitionsRequest.
+ * Use `create(ListAttributeDefinitionsRequestSchema)` to create a new message.
+ */
+export const ListAttributeDefinitionsRequestSchema: GenMessage<ListAttributeDefinitionsRequest, {jsonType: ListAttributeDefinitionsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 15);
+
+/**
+ * What ListAttributeDefinitions answers.
+ *
+ * @generated from message muster.v1.ListAttributeDefinitionsResponse
+ */
+export type ListAttributeDefinitionsResponse = Message<"muster.v1.ListAttributeDefinitionsResponse"> & {
+  /**
+   * The definitions, at most 100.
+   *
+   * @generated from field: repeated muster.v1.AttributeDefinition definitions = 1;
+   */
+  definitions: AttributeDefinition[];
+};
+
+/**
+ * What ListAttributeDefinitions answers.
+ *
+ * @generated from message muster.v1.ListAttributeDefinitionsResponse
+ */
+export type ListAttributeDefinitionsResponseJson = {
+  /**
+   * The definitions, at most 100.
+   *
+   * @generated from field: repeated muster.v1.AttributeDefinition definitions = 1;
+   */
+  definitions?: AttributeDefinitionJson[];
+};
+
+/**
+ * Describes the message muster.v1.ListAttributeDefinitionsResponse.
+ * Use `create(ListAttributeDefinitionsResponseSchema)` to create a new message.
+ */
+export const ListAttributeDefinitionsResponseSchema: GenMessage<ListAttributeDefinitionsResponse, {jsonType: ListAttributeDefinitionsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 16);
+
+/**
+ * What DeleteAttributeDefinition takes.
+ *
+ * @generated from message muster.v1.DeleteAttributeDefinitionRequest
+ */
+export type DeleteAttributeDefinitionRequest = Message<"muster.v1.DeleteAttributeDefinitionRequest"> & {
+  /**
+   * The key of the attribute.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * What DeleteAttributeDefinition takes.
+ *
+ * @generated from message muster.v1.DeleteAttributeDefinitionRequest
+ */
+export type DeleteAttributeDefinitionRequestJson = {
+  /**
+   * The key of the attribute.
+   *
+   * @generated from field: string key = 1;
+   */
+  key?: string;
+};
+
+/**
+ * Describes the message muster.v1.DeleteAttributeDefinitionRequest.
+ * Use `create(DeleteAttributeDefinitionRequestSchema)` to create a new message.
+ */
+export const DeleteAttributeDefinitionRequestSchema: GenMessage<DeleteAttributeDefinitionRequest, {jsonType: DeleteAttributeDefinitionRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 17);
+
+/**
+ * What DeleteAttributeDefinition answers.
+ *
+ * @generated from message muster.v1.DeleteAttributeDefinitionResponse
+ */
+export type DeleteAttributeDefinitionResponse = Message<"muster.v1.DeleteAttributeDefinitionResponse"> & {
+};
+
+/**
+ * What DeleteAttributeDefinition answers.
+ *
+ * @generated from message muster.v1.DeleteAttributeDefinitionResponse
+ */
+export type DeleteAttributeDefinitionResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.DeleteAttributeDefinitionResponse.
+ * Use `create(DeleteAttributeDefinitionResponseSchema)` to create a new message.
+ */
+export const DeleteAttributeDefinitionResponseSchema: GenMessage<DeleteAttributeDefinitionResponse, {jsonType: DeleteAttributeDefinitionResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 18);
+
+/**
+ * What SetAttributes takes.
+ *
+ * @generated from message muster.v1.SetAttributesRequest
+ */
+export type SetAttributesRequest = Message<"muster.v1.SetAttributesRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The attributes to set, by their keys, 1–100. One without a value is removed.
+   *
+   * @generated from field: map<string, muster.v1.AttributeValue> attributes = 2;
+   */
+  attributes: { [key: string]: AttributeValue };
+};
+
+/**
+ * What SetAttributes takes.
+ *
+ * @generated from message muster.v1.SetAttributesRequest
+ */
+export type SetAttributesRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The attributes to set, by their keys, 1–100. One without a value is removed.
+   *
+   * @generated from field: map<string, muster.v1.AttributeValue> attributes = 2;
+   */
+  attributes?: { [key: string]: AttributeValueJson };
+};
+
+/**
+ * Describes the message muster.v1.SetAttributesRequest.
+ * Use `create(SetAttributesRequestSchema)` to create a new message.
+ */
+export const SetAttributesRequestSchema: GenMessage<SetAttributesRequest, {jsonType: SetAttributesRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 19);
+
+/**
+ * What SetAttributes answers.
+ *
+ * @generated from message muster.v1.SetAttributesResponse
+ */
+export type SetAttributesResponse = Message<"muster.v1.SetAttributesResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What SetAttributes answers.
+ *
+ * @generated from message muster.v1.SetAttributesResponse
+ */
+export type SetAttributesResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.SetAttributesResponse.
+ * Use `create(SetAttributesResponseSchema)` to create a new message.
+ */
+export const SetAttributesResponseSchema: GenMessage<SetAttributesResponse, {jsonType: SetAttributesResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 20);
+
+/**
  * Keeps the roll of users of a project.
  *
  * @generated from service muster.v1.UserService
@@ -675,6 +947,52 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof DeleteUserRequestSchema;
     output: typeof DeleteUserResponseSchema;
+  },
+  /**
+   * Defines an attribute of the project's users, at most 100, or changes its definition. A change holds for what is set from then
+   * on, on every server within a second; values that users hold stay. Making an attribute filterable, or no longer, takes time with
+   * the number of users that hold it, and whoever sets it meanwhile waits. Reasons: REQUEST_INVALID (a definition too many).
+   *
+   * @generated from rpc muster.v1.UserService.DefineAttribute
+   */
+  defineAttribute: {
+    methodKind: "unary";
+    input: typeof DefineAttributeRequestSchema;
+    output: typeof DefineAttributeResponseSchema;
+  },
+  /**
+   * Lists the attributes that the project defines, by their keys.
+   *
+   * @generated from rpc muster.v1.UserService.ListAttributeDefinitions
+   */
+  listAttributeDefinitions: {
+    methodKind: "unary";
+    input: typeof ListAttributeDefinitionsRequestSchema;
+    output: typeof ListAttributeDefinitionsResponseSchema;
+  },
+  /**
+   * Deletes an attribute's definition and every user's value of it. Nobody can set it from the beginning of the call, and users see
+   * no more of it; the values go in batches, until the call answers. One that breaks off is finished by the next call for the key,
+   * of this RPC or of DefineAttribute. Reasons: ATTRIBUTE_DEFINITION_NOT_FOUND.
+   *
+   * @generated from rpc muster.v1.UserService.DeleteAttributeDefinition
+   */
+  deleteAttributeDefinition: {
+    methodKind: "unary";
+    input: typeof DeleteAttributeDefinitionRequestSchema;
+    output: typeof DeleteAttributeDefinitionResponseSchema;
+  },
+  /**
+   * Sets or removes attributes of a user and leaves its others. Reasons: USER_NOT_FOUND, USER_DELETED, REQUEST_INVALID (an attribute
+   * that is not defined, a value that its definition does not take, more than 64 KiB in all), PRINCIPAL_NOT_ALLOWED (an attribute
+   * that this caller may not set; metadata `field`).
+   *
+   * @generated from rpc muster.v1.UserService.SetAttributes
+   */
+  setAttributes: {
+    methodKind: "unary";
+    input: typeof SetAttributesRequestSchema;
+    output: typeof SetAttributesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_user_service, 0);
