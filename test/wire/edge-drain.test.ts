@@ -26,12 +26,12 @@ test("draining ends the streams of every protocol with unavailable, and lets the
   const transports = Object.values(TRANSPORTS).map((transport) => transport(edge.url));
   const streams = await Promise.all(transports.map((transport) => watch(transport)));
   const ends = streams.map((stream) => stream.next().catch((error: unknown) => error));
-  const calls = transports.map((transport) => createClient(UserService, transport).upsertUser({ externalId: "slow" }));
+  const calls = transports.map((transport) => createClient(UserService, transport).upsertUser({ externalId: "held" }));
   await expect.poll(() => edge.streams.size).toBe(transports.length);
-  // The slow calls must have arrived: they are then the business of the drain.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await expect.poll(() => edge.held.arrived).toBe(transports.length);
   const broken = edge.http.drain(10_000);
   for (const end of await Promise.all(ends)) expect(end).toMatchObject({ code: Code.Unavailable });
+  edge.held.letGo();
   for (const answer of await Promise.all(calls)) expect(answer.created).toBe(true);
   expect(await broken).toBe(0);
   await expect.poll(() => edge.http.connections).toBe(0);

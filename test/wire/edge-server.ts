@@ -3,14 +3,14 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { PresenceService, WatchPresenceResponseSchema } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { createLogger } from "../../src/logger.ts";
-import { createRpcHandler, type RpcLimits } from "../../src/rpc/adapter.ts";
+import { createLogger, type Logger } from "../../src/logger.ts";
+import { type AdapterOptions, createRpcHandler, type RpcLimits } from "../../src/rpc/adapter.ts";
 import { CALLER } from "../../src/rpc/caller.ts";
 import { CLIENT_ADDRESS, createClientAddress } from "../../src/rpc/client-address.ts";
 import type { Gate } from "../../src/rpc/gate.ts";
@@ -42,15 +42,9 @@ export async function startEdge(options: Options = {}) {
   serving.setServing(true);
   const metrics = createMetrics();
   const ended: Ended[] = [];
-  const rpc = createRpcHandler({
-    clock,
-    logger,
-    clientAddress: createClientAddress(options.trustedProxies ?? []),
-    gate: options.gate ?? (async (_, { contextValues }) => void contextValues.set(CALLER, { kind: "operator" })),
-    interceptors: [mapErrors(logger), refuseUndecoded],
-    limits: options.rpcLimits ?? {},
-    routes: edgeRoutes(serving, streams, ended),
-  });
+  const held = new HeldCalls();
+  const routes = edgeRoutes(serving, streams, ended, held);
+  const rpc = createRpcHandler(rpcOptions(options, logger, clock, routes));
   const http = createHttpServer({
     rpc,
     routes: [...serving.routes, metrics.route, ...(options.routes ?? [])],
@@ -70,35 +64,66 @@ export async function startEdge(options: Options = {}) {
     streams,
     serving,
     ended,
+    held,
     [Symbol.asyncDispose]: () => stop(http, metrics),
   };
 }
+
+const rpcOptions = (
+  options: Options,
+  logger: Logger,
+  clock: Clock,
+  routes: AdapterOptions["routes"],
+): AdapterOptions => ({
+  clock,
+  logger,
+  routes,
+  clientAddress: createClientAddress(options.trustedProxies ?? []),
+  gate: options.gate ?? (async (_, { contextValues }) => void contextValues.set(CALLER, { kind: "operator" })),
+  interceptors: [mapErrors(logger), refuseUndecoded],
+  limits: options.rpcLimits ?? {},
+});
 
 async function stop(http: HttpServer, metrics: Metrics): Promise<void> {
   await http[Symbol.asyncDispose]();
   metrics[Symbol.dispose]();
 }
 
-function edgeRoutes(serving: ServingState, streams: StreamRegistry, ended: Ended[]) {
+function edgeRoutes(serving: ServingState, streams: StreamRegistry, ended: Ended[], held: HeldCalls) {
   const reflection = reflectionServices([UserService, PresenceService, Health]);
   return (router: ConnectRouter) => {
     router.service(Health, serving.service);
     router.service(ServerReflection, reflection.v1);
     router.service(ServerReflectionAlpha, reflection.v1alpha);
-    router.service(UserService, users);
+    router.service(UserService, usersOf(held));
     router.service(PresenceService, presence(streams, ended));
   };
 }
 
-const users: Partial<ServiceImpl<typeof UserService>> = {
+/** Calls that do not end before they are let go. */
+class HeldCalls {
+  /** How many have arrived. */
+  arrived = 0;
+  readonly #gate = Promise.withResolvers<void>();
+
+  readonly letGo = (): void => this.#gate.resolve();
+
+  async hold(): Promise<void> {
+    this.arrived++;
+    await this.#gate.promise;
+  }
+}
+
+const usersOf = (held: HeldCalls): Partial<ServiceImpl<typeof UserService>> => ({
   getUser: ({ ref }, context) => ({
     user: { id: ref?.ref.value === undefined ? "" : String(ref.ref.value), name: context.values.get(CLIENT_ADDRESS) },
   }),
   upsertUser: async ({ user, externalId }, context) => {
     if (externalId === "slow") await pause(300, undefined, { signal: context.signal });
+    if (externalId === "held") await held.hold();
     return { user: { name: user?.name ?? "", externalId }, created: true };
   },
-};
+});
 
 /** A stream that ended, and what ended it. */
 interface Ended {
