@@ -64,7 +64,6 @@ export interface RpcHandler {
   handle(path: string, request: NodeRequest, response: NodeResponse): Promise<void>;
 }
 
-/** Puts the services behind the interceptors. Limits that are not given are those of RPC_LIMITS. */
 /** What every call passes, whatever its method. */
 interface Path {
   readonly gate: Gate;
@@ -72,7 +71,10 @@ interface Path {
   readonly write: WriteAnswer;
 }
 
-/** Each call: gate, message, protocol handler with the interceptors and the service, answer. */
+/**
+ * Puts the services behind the interceptors. Each call: gate, message, protocol handler with the interceptors and the service,
+ * answer. Limits that are not given are those of RPC_LIMITS.
+ */
 export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
   const handlerFor = createDispatch(options, limits);

@@ -13,8 +13,10 @@ export interface SessionKeeper {
   destroyAll(): void;
 }
 
-/** A keeper by the times of `limits`; those of old age differ by up to a tenth from session to session. */
-/** @param onOld Called when a session has become too old, before what still goes on on it is cut off. */
+/**
+ * A keeper by the times of `limits`; those of old age differ by up to a tenth from session to session. `onOld` is called when a
+ * session has become too old, before what still goes on on it is cut off.
+ */
 export function createSessionKeeper(limits: HttpLimits, clock: Clock, onOld: (session: object) => void): SessionKeeper {
   const sessions = new Set<Http2Session>();
   let closing = false;
