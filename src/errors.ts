@@ -50,6 +50,7 @@ export const ERRORS = {
   UNIMPLEMENTED: { code: "unimplemented", message: "No such RPC" },
   INTERNAL: { code: "internal", message: "Internal error" },
   READER_STALLED: { code: "failed_precondition", message: "The stream's reader accepted nothing for too long" },
+  LOCATOR_NOT_FOUND: { code: "not_found", message: "The user has no such email or phone" },
   ATTRIBUTE_DEFINITION_NOT_FOUND: { code: "not_found", message: "The project defines no such attribute" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { GetUserRequestSchema, GetUserResponseSchema } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { emailKey } from "../../src/users/user-key.ts";
+import { emailKey } from "../../src/users/email-address.ts";
 import { GET_USER, type UserRow } from "../../src/users/user-statements.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow } from "../harness/row.ts";

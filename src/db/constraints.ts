@@ -5,6 +5,8 @@ const UNIQUE: Readonly<Record<string, [Reason, Record<string, string>?]>> = {
   users_login: ["LOGIN_TAKEN"],
   users_email: ["LOCATOR_TAKEN", { type: "email" }],
   users_phone: ["LOCATOR_TAKEN", { type: "phone" }],
+  locators_email: ["LOCATOR_TAKEN", { type: "email" }],
+  locators_phone: ["LOCATOR_TAKEN", { type: "phone" }],
   users_external_id: ["EXTERNAL_ID_TAKEN"],
 };
 
@@ -21,6 +23,7 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
 const CHECK: Readonly<Record<string, string>> = {
   users_attributes_defined: "is not defined",
   users_attributes_size: "must be at most 65,536 bytes in all as JSON",
+  users_locators: "may be at most 20 emails and phones",
 };
 
 /** What to wait before trying again when the database is away. */

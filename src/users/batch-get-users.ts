@@ -1,7 +1,7 @@
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { KEYS, type UserKey } from "./user-key.ts";
 import { DELETED_AMONG, GET_USERS, type UserRow } from "./user-statements.ts";
 
 /** What was found of the users asked for. */
@@ -21,9 +21,9 @@ export async function batchGetUsers(
   keys: readonly UserKey[],
 ): Promise<FoundUsers> {
   const found = new Map<string, UserRow>();
-  const nameOf = ({ by, value }: UserKey) => `${by}:${KEY_COLUMNS[by].comparable(value)}`;
+  const nameOf = ({ by, value }: UserKey) => `${by}:${KEYS[by].comparable(value)}`;
   for (const [by, group] of Map.groupBy(keys, (key) => key.by)) {
-    const identifiers = group.map(({ value }) => KEY_COLUMNS[by].comparable(value));
+    const identifiers = group.map(({ value }) => KEYS[by].comparable(value));
     const rows = await query<UserRow & { key: string }>(db.pool, GET_USERS[by], [projectId, identifiers], signal);
     for (const { key, ...user } of rows) found.set(`${by}:${key}`, user);
   }

@@ -2,7 +2,7 @@ import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { notFound, type ProjectScope, type UserIdentity } from "./find-user.ts";
 import type { UserPorts } from "./upsert-user.ts";
-import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { KEYS, type UserKey } from "./user-key.ts";
 import { DELETE_USER } from "./user-statements.ts";
 
 /** Hears of a deletion after it is committed, so that those who watch the user learn of it soon. Never fails the call. */
@@ -23,7 +23,7 @@ export async function deleteUser(
   const [gone] = await query<UserIdentity>(
     db.pool,
     DELETE_USER[key.by],
-    [scope.projectId, new Date(clock.now()), KEY_COLUMNS[key.by].comparable(key.value), newId()],
+    [scope.projectId, new Date(clock.now()), KEYS[key.by].comparable(key.value), newId()],
     scope.signal,
   );
   if (!gone) return notFound(db, scope, key);

@@ -1,7 +1,7 @@
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { KEYS, type UserKey } from "./user-key.ts";
 import { DELETED_AMONG, GET_USER, IDENTIFY_USERS, type UserRow } from "./user-statements.ts";
 
 /** Whose users, and until when it matters. */
@@ -18,7 +18,7 @@ export interface UserIdentity {
 
 /** The user a key names. USER_NOT_FOUND, USER_DELETED. */
 export async function getUser(db: Database, scope: ProjectScope, key: UserKey): Promise<UserRow> {
-  const values = [scope.projectId, KEY_COLUMNS[key.by].comparable(key.value)];
+  const values = [scope.projectId, KEYS[key.by].comparable(key.value)];
   const [user] = await query<UserRow>(db.pool, GET_USER[key.by], values, scope.signal);
   return user ?? notFound(db, scope, key);
 }
@@ -31,7 +31,7 @@ export async function findUserIds(
 ): Promise<(UserIdentity | undefined)[]> {
   const found = new Map<string, UserIdentity>();
   for (const [by, group] of Map.groupBy(keys, (key) => key.by)) {
-    const identifiers = group.map(({ value }) => KEY_COLUMNS[by].comparable(value));
+    const identifiers = group.map(({ value }) => KEYS[by].comparable(value));
     const rows = await query<UserIdentity & { key: string }>(
       db.pool,
       IDENTIFY_USERS[by],
@@ -40,7 +40,7 @@ export async function findUserIds(
     );
     for (const { key, id, externalId } of rows) found.set(`${by}:${key}`, { id, externalId });
   }
-  return keys.map(({ by, value }) => found.get(`${by}:${KEY_COLUMNS[by].comparable(value)}`));
+  return keys.map(({ by, value }) => found.get(`${by}:${KEYS[by].comparable(value)}`));
 }
 
 /** The ids of the user a key names. USER_NOT_FOUND, USER_DELETED. */

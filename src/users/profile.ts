@@ -1,6 +1,7 @@
 import type { AttributesChange } from "./attributes-change.ts";
+import { emailKey } from "./email-address.ts";
 import type { Attributes, JsonObject } from "./user.entity.ts";
-import { emailKey, loginKey } from "./user-key.ts";
+import { loginKey } from "./user-key.ts";
 
 /** The fields of a user that callers write. */
 export interface Profile {

@@ -6,7 +6,7 @@ import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import { notFound, type ProjectScope } from "./find-user.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
-import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { KEYS, type UserKey } from "./user-key.ts";
 import { UPDATE_USER, type UserRow } from "./user-statements.ts";
 
 export interface UpdateUserPorts {
@@ -34,7 +34,7 @@ export async function updateUser(
       scope.projectId,
       maskOf(change.fields),
       new Date(clock.now()),
-      KEY_COLUMNS[key.by].comparable(key.value),
+      KEYS[key.by].comparable(key.value),
       version ?? null,
       ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
       change.removedAttributes ?? [],

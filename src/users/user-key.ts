@@ -1,3 +1,5 @@
+import { emailKey } from "./email-address.ts";
+
 /** One user of a project by one of its unique identifiers. */
 export interface UserKey {
   readonly by: "id" | "externalId" | "login" | "email" | "phone";
@@ -8,14 +10,16 @@ export interface UserKey {
 /** A login as it is compared: canonically composed, without regard to case. */
 export const loginKey = (login: string): string => login.normalize("NFC").toLowerCase().normalize("NFC");
 
-/** An email address as it is compared: without regard to case. The domain is case-insensitive by RFC 5321 §2.4; we hold the local part so too. */
-export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase().normalize("NFC");
+const asWritten = (value: string): string => value;
 
-/** The column an identifier is found by, and the form it is compared in. */
-export const KEY_COLUMNS = {
-  id: { column: "id", comparable: (value: string) => value },
-  externalId: { column: "external_id", comparable: (value: string) => value },
+/** Where an identifier is found, a column of the user or one of its locators, and the form it is compared in. */
+export const KEYS = {
+  id: { column: "id", comparable: asWritten },
+  externalId: { column: "external_id", comparable: asWritten },
   login: { column: "login_key", comparable: loginKey },
-  email: { column: "email_key", comparable: emailKey },
-  phone: { column: "phone", comparable: (value: string) => value },
-} as const satisfies Record<UserKey["by"], { column: string; comparable(value: string): string }>;
+  email: { locator: "email", comparable: emailKey },
+  phone: { locator: "phone", comparable: asWritten },
+} as const satisfies Record<
+  UserKey["by"],
+  ({ readonly column: string } | { readonly locator: string }) & { comparable(value: string): string }
+>;

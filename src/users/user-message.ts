@@ -4,6 +4,8 @@ import { invalid } from "../errors.ts";
 import { type User as UserMessage, UserSchema } from "../gen/muster/v1/user_pb.ts";
 import type { AttributeWriter } from "./attribute-definition.entity.ts";
 import { attributesChange, attributesMessage } from "./attribute-message.ts";
+import { requireAddress } from "./locator.ts";
+import { LOCATOR_TYPES } from "./locator-message.ts";
 import type { Profile, ProfileChange, ProfileField } from "./profile.ts";
 import type { JsonObject } from "./user.entity.ts";
 import type { UserRow } from "./user-statements.ts";
@@ -19,6 +21,10 @@ export function userMessage(user: UserRow): UserMessage {
     phoneVerified: user.phoneVerified,
     tags: user.tags,
     reputation: BigInt(user.reputation),
+    locators: user.locators.map(({ type, value, verified, primary }) => ({
+      ...{ value, verified, primary },
+      type: LOCATOR_TYPES[type],
+    })),
     guest: user.guest,
     createTime: timestampFromDate(user.createTime),
     updateTime: timestampFromDate(user.updateTime),
@@ -71,14 +77,16 @@ const FIELDS: Readonly<Record<string, ProfileField>> = {
 };
 
 /**
- * The change a request asks for: what the mask names, or what is set; `writer` is who asks. REQUEST_INVALID for a path that
- * cannot be written.
+ * The change a request asks for: what the mask names, or what is set; `writer` is who asks. REQUEST_INVALID for a path that cannot
+ * be written, and for values that only tables tell from those that exist.
  */
-export function profileChange(
+export async function profileChange(
   message: UserMessage | undefined,
   mask: FieldMask | undefined,
   writer: AttributeWriter,
-): ProfileChange {
+): Promise<ProfileChange> {
+  if (message?.email) await requireAddress("email", message.email, "user.email");
+  if (message?.phone) await requireAddress("phone", message.phone, "user.phone");
   const values = message ? profileOf(message) : {};
   const given = message?.attributes ?? {};
   const paths = mask?.paths ?? [];

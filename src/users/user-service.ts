@@ -4,6 +4,7 @@ import { MusterError, type Violation } from "../errors.ts";
 import type { Status } from "../gen/google/rpc/status_pb.ts";
 import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { addLocator } from "./add-locator.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
 import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
@@ -11,6 +12,8 @@ import { defineAttribute } from "./define-attribute.ts";
 import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
+import { locatorOf, newLocatorOf } from "./locator-message.ts";
+import { removeLocator } from "./remove-locator.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
@@ -30,12 +33,12 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
   return {
     async upsertUser(request, context) {
       const { projectId } = projectCallerOf(context);
-      const { user, created } = await upsertUser(ports, { projectId, signal: context.signal }, inputOf(request));
+      const { user, created } = await upsertUser(ports, { projectId, signal: context.signal }, await inputOf(request));
       return { user: userMessage(user), created };
     },
     async batchUpsertUsers({ users }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
-      const items = users.map((item) => itemOf(ports, item));
+      const items = await Promise.all(users.map((item) => itemOf(ports, item)));
       const valid = items.filter((item): item is UserInput => !(item instanceof MusterError));
       const written = (await batchUpsertUsers(ports, scope, valid)).values();
       const results = items.map((item) => (item instanceof MusterError ? item : written.next().value));
@@ -57,8 +60,19 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     async updateUser({ ref, user, updateMask, etag }, context) {
       const caller = projectCallerOf(context);
       const scope = { projectId: caller.projectId, signal: context.signal };
-      const change = profileChange(user, updateMask, writerOf(caller));
+      const change = await profileChange(user, updateMask, writerOf(caller));
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change, versionOf(etag))) };
+    },
+    async addLocator({ ref, locator }, context) {
+      const caller = projectCallerOf(context);
+      const scope = { projectId: caller.projectId, signal: context.signal };
+      const { verified, ...address } = await newLocatorOf(locator);
+      const user = await addLocator(ports, scope, userKeyOf(ref), address, verified && caller.kind === "system");
+      return { user: userMessage(user) };
+    },
+    async removeLocator({ ref, locator }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await removeLocator(ports, scope, userKeyOf(ref), locatorOf(locator))) };
     },
     async deleteUser({ ref }, context) {
       const caller = projectCallerOf(context);
@@ -92,17 +106,17 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
 /** A user that gets this far writes of itself. */
 const writerOf = ({ kind }: ProjectCaller) => (kind === "user" ? "SELF" : "SYSTEM");
 
-const inputOf = ({ externalId, user, updateMask }: UpsertUserRequest): UserInput => ({
+const inputOf = async ({ externalId, user, updateMask }: UpsertUserRequest): Promise<UserInput> => ({
   externalId,
-  change: profileChange(user, updateMask, "SYSTEM"),
+  change: await profileChange(user, updateMask, "SYSTEM"),
 });
 
 /** An item of a batch, or what is wrong with it. */
-function itemOf({ check }: UserServicePorts, item: UpsertUserRequest): UserInput | MusterError {
+async function itemOf({ check }: UserServicePorts, item: UpsertUserRequest): Promise<UserInput | MusterError> {
   try {
     const violations = check(UpsertUserRequestSchema, item);
     if (violations.length > 0) return new MusterError("REQUEST_INVALID", { violations });
-    return inputOf(item);
+    return await inputOf(item);
   } catch (error) {
     if (error instanceof MusterError) return error;
     throw error;

@@ -2,7 +2,7 @@ import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
-import { KEY_COLUMNS, type UserKey } from "./user-key.ts";
+import { KEYS, type UserKey } from "./user-key.ts";
 
 /** A user as the statements give it: without what identifiers are compared by. */
 export type UserRow = Omit<User, "projectId" | "loginKey" | "emailKey">;
@@ -12,6 +12,7 @@ const COLUMNS = [
   "id",
   "external_id",
   ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => name !== "login_key" && name !== "email_key"),
+  "locators",
   "guest",
   "create_time",
   "update_time",
@@ -24,7 +25,7 @@ const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).j
 
 const bitOf = (field: ProfileField): number => 1 << PROFILE_FIELDS.indexOf(field);
 
-/** A contact that changes is no longer a verified one, unless the same call says so. */
+/** A contact that changes is verified if the user holds it as such, unless the same call says so: null has the database decide. */
 const VERIFIES: Partial<Record<string, { field: ProfileField; column: string }>> = {
   email_verified: { field: "email", column: "email_key" },
   phone_verified: { field: "phone", column: "phone" },
@@ -44,7 +45,7 @@ function assigned(
     return `case when ${mask} & ${bitOf(field)} <> 0 then ${merged(incoming(name), removed)} else u.${name} end`;
   const contact = VERIFIES[name];
   const cleared = contact
-    ? `when ${mask} & ${bitOf(contact.field)} <> 0 and ${incoming(contact.column)} is distinct from u.${contact.column} then false `
+    ? `when ${mask} & ${bitOf(contact.field)} <> 0 and ${incoming(contact.column)} is distinct from u.${contact.column} then null::boolean `
     : "";
   return `case when ${mask} & ${bitOf(field)} <> 0 then ${incoming(name)} ${cleared}else u.${name} end`;
 }
@@ -61,10 +62,13 @@ function assignments(mask: string, now: string, incoming: (column: string) => st
 
 /** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
 const CREATED_EVENT = (() => {
-  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time"];
+  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time", "locators"];
   const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
   const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
+  const shown = ["value", "verified", "primary"].map((name) => `'${name}', l -> '${name}'`).join(", ");
   return `jsonb_build_object('user', jsonb_strip_nulls(jsonb_build_object(${plain.join(", ")},
+    'locators', (select jsonb_agg(jsonb_build_object('type', 'LOCATOR_TYPE_' || upper(l ->> 'type'), ${shown}) order by position)
+      from jsonb_array_elements(written.locators) with ordinality as held (l, position)),
     'location', case when written.latitude is not null then
       jsonb_build_object('latitude', written.latitude, 'longitude', written.longitude) end,
     'birthdate', case when written.birthdate is not null then
@@ -143,28 +147,39 @@ export const UPSERT_USERS: Statement = {
 };
 
 type By = UserKey["by"];
-const byKey = (make: (by: By, column: string) => Statement): Record<By, Statement> =>
-  Object.fromEntries((Object.keys(KEY_COLUMNS) as By[]).map((by) => [by, make(by, KEY_COLUMNS[by].column)])) as Record<
-    By,
-    Statement
-  >;
+const byKey = (make: (by: By) => Statement): Record<By, Statement> =>
+  Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, Statement>;
+
+/** SQL that holds for the one user of project $1 that has an identifier. */
+function has(by: By, identifier: string): string {
+  const found = KEYS[by];
+  if ("column" in found) return `project_id = $1 and ${found.column} = ${identifier}`;
+  return `project_id = $1 and id = (
+    select user_id from locators where project_id = $1 and type = '${found.locator}' and key = ${identifier})`;
+}
+
+/** SQL that gives columns of the users of project $1 that have one of the identifiers $2; `key` says which one found the row. */
+function among(by: By, columns: string): string {
+  const found = KEYS[by];
+  if ("column" in found)
+    return `select ${columns}, ${found.column} as key from users where project_id = $1 and ${found.column} = any($2)`;
+  return `select ${columns}, l.key from locators l join users u on u.project_id = l.project_id and u.id = l.user_id
+    where l.project_id = $1 and l.type = '${found.locator}' and l.key = any($2)`;
+}
 
 /** One user: $1 project, $2 the identifier. */
-export const GET_USER = byKey((by, column) => ({
+export const GET_USER = byKey((by) => ({
   name: `users_get_by_${by}`,
-  text: `select ${AS_ROW} from users where project_id = $1 and ${column} = $2`,
+  text: `select ${AS_ROW} from users where ${has(by, "$2")}`,
 }));
 
 /** Many users: $1 project, $2 the identifiers; `key` says which one found the row. */
-export const GET_USERS = byKey((by, column) => ({
-  name: `users_get_many_by_${by}`,
-  text: `select ${AS_ROW}, ${column} as key from users where project_id = $1 and ${column} = any($2)`,
-}));
+export const GET_USERS = byKey((by) => ({ name: `users_get_many_by_${by}`, text: among(by, AS_ROW) }));
 
 /** Ids of users by other identifiers: $1 project, $2 the identifiers. */
-export const IDENTIFY_USERS = byKey((by, column) => ({
+export const IDENTIFY_USERS = byKey((by) => ({
   name: `users_identify_by_${by}`,
-  text: `select id, external_id as "externalId", ${column} as key from users where project_id = $1 and ${column} = any($2)`,
+  text: among(by, `id, external_id as "externalId"`),
 }));
 
 /** Those of the ids that belonged to deleted users: $1 project, $2 ids. */
@@ -177,13 +192,13 @@ export const DELETED_AMONG: Statement = {
  * Changes one user if it has the version (null: any): $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
  * columns, then the keys of the attributes to remove. Gives the user as it is now and whether it was written.
  */
-export const UPDATE_USER = byKey((by, column) => {
+export const UPDATE_USER = byKey((by) => {
   const parameter = (name: string) => {
     const i = PROFILE_COLUMNS.findIndex((profile) => profile.name === name);
     return `$${i + 6}::${PROFILE_COLUMNS[i]?.type}`;
   };
   const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter, `$${PROFILE_COLUMNS.length + 6}`);
-  const at = `project_id = $1 and ${column} = $4`;
+  const at = has(by, "$4");
   return {
     name: `users_update_by_${by}`,
     text: `
@@ -198,11 +213,11 @@ export const UPDATE_USER = byKey((by, column) => {
 });
 
 /** Deletes one user, retires its id and says so: $1 project, $2 time, $3 identifier, $4 event id. */
-export const DELETE_USER = byKey((by, column) => ({
+export const DELETE_USER = byKey((by) => ({
   name: `users_delete_by_${by}`,
   text: `
     with gone as (
-      delete from users where project_id = $1 and ${column} = $3 returning id, external_id
+      delete from users where ${has(by, "$3")} returning id, external_id
     ), retired as (
       insert into deleted_users (project_id, id, delete_time) select $1::uuid, id, $2::timestamptz from gone
     ), event as (${appendEventSql({

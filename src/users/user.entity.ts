@@ -11,6 +11,14 @@ export interface AttributeValue {
 }
 /** A user's values by the keys of their definitions. */
 export type Attributes = Readonly<Record<string, AttributeValue>>;
+/** Addresses a user holds. `key` is the form one is compared in, `value` as the caller wrote it. */
+export type HeldLocators = readonly {
+  readonly type: "email" | "phone";
+  readonly key: string;
+  readonly value: string;
+  readonly verified: boolean;
+  readonly primary: boolean;
+}[];
 
 /** A user of a project. `…Key` columns hold an identifier in the form it is compared in. */
 export const UserEntity = defineEntity({
@@ -28,6 +36,8 @@ export const UserEntity = defineEntity({
     emailVerified: p.boolean().default(false),
     phone: p.text().collation("C").nullable(),
     phoneVerified: p.boolean().default(false),
+    /** All addresses in the order they were added, {type, key, value, verified, primary}. */
+    locators: p.json<HeldLocators>().defaultRaw("'[]'"),
     avatarUrl: p.text().nullable(),
     bio: p.text().nullable(),
     website: p.text().nullable(),

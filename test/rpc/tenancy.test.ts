@@ -32,6 +32,14 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
     "USER_NOT_FOUND",
   ],
   DeleteAttributeDefinition: [{ key: "secretName" }, "ATTRIBUTE_DEFINITION_NOT_FOUND"],
+  AddLocator: [
+    { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "x@example.org" } },
+    "USER_NOT_FOUND",
+  ],
+  RemoveLocator: [
+    { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" } },
+    "USER_NOT_FOUND",
+  ],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],
   GetProject: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListProjects: [{}, "PRINCIPAL_NOT_ALLOWED"],

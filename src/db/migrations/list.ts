@@ -4,6 +4,7 @@ import { Tokens } from "./2026-11-21-03-tokens.ts";
 import { Events } from "./2026-11-21-04-events.ts";
 import { Presence } from "./2026-11-21-05-presence.ts";
 import { Attributes } from "./2026-11-22-01-attributes.ts";
+import { Locators } from "./2026-11-22-02-locators.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -13,4 +14,5 @@ export const MIGRATIONS = [
   { name: "2026-11-21-04-events", class: Events },
   { name: "2026-11-21-05-presence", class: Presence },
   { name: "2026-11-22-01-attributes", class: Attributes },
+  { name: "2026-11-22-02-locators", class: Locators },
 ] as const;

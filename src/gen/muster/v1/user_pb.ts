@@ -4,21 +4,21 @@
 
 // The user: who is on the roll of a project.
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_muster_v1_access } from "./access_pb.ts";
 import type { AttributeValue, AttributeValueJson } from "./attribute_pb.ts";
 import { file_muster_v1_attribute } from "./attribute_pb.ts";
-import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/user.proto.
  */
 export const file_muster_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItABCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEhsKBWVtYWlsGAQgASgJQgq6SAdyBSj+AWABSAASLAoFcGhvbmUYBSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEhUKAm1lGAYgASgIQge6SARqAggBSABCDAoDcmVmEgW6SAIIASK5AgoERGF0ZRIYCgR5ZWFyGAEgASgFQgq6SAcaBRiPTigBEhgKBW1vbnRoGAIgASgFQgm6SAYaBBgMKAESFgoDZGF5GAMgASgFQgm6SAYaBBgfKAE65AG6SOABGt0BCgtkYXRlLmV4aXN0cxIZbm8gc3VjaCBkYXkgaW4gdGhhdCBtb250aBqyAXRoaXMuZGF5IDw9IDI4IHx8ICh0aGlzLm1vbnRoID09IDIgPyB0aGlzLmRheSA9PSAyOSAmJiB0aGlzLnllYXIgJSA0ID09IDAgJiYgKHRoaXMueWVhciAlIDEwMCAhPSAwIHx8IHRoaXMueWVhciAlIDQwMCA9PSAwKSA6IHRoaXMuZGF5IDw9ICh0aGlzLm1vbnRoIGluIFs0LCA2LCA5LCAxMV0gPyAzMCA6IDMxKSkiYQoITG9jYXRpb24SKQoIbGF0aXR1ZGUYASABKAFCF7pIFBISGQAAAAAAgFZAKQAAAAAAgFbAEioKCWxvbmdpdHVkZRgCIAEoAUIXukgUEhIZAAAAAACAZkApAAAAAACAZsAikwoKBFVzZXISFAoCaWQYASABKAlCCLK7GAQKAgIDEh0KC2V4dGVybmFsX2lkGAIgASgJQgiyuxgECgICAxInCgVsb2dpbhgDIAEoCUIYukgJ2AEBcgQQAxhGsrsYCAoCAgMSAgIEEiIKBG5hbWUYBCABKAlCFLpIBXIDGP8BsrsYCAoCAgMSAgIEEicKBWVtYWlsGAUgASgJQhi6SArYAQFyBSj+AWABsrsYBwoCAgQSAQISIwoOZW1haWxfdmVyaWZpZWQYBiABKAhCC7K7GAcKAgIEEgECEjgKBXBob25lGAcgASgJQim6SBvYAQFyFjIUXlwrWzEtOV1bMC05XXs2LDE0fSSyuxgHCgICBBIBAhIjCg5waG9uZV92ZXJpZmllZBgIIAEoCEILsrsYBwoCAgQSAQISOgoKYXZhdGFyX3VybBgKIAEoCUImukgX2AEBchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgQSIQoDYmlvGAsgASgJQhS6SAVyAxigH7K7GAgKAgIDEgICBBI3Cgd3ZWJzaXRlGAwgASgJQia6SBfYAQFyEiiAEDIKXmh0dHBzPzovL4gBAbK7GAgKAgIDEgICBBIwCgliaXJ0aGRhdGUYDSABKAsyDy5tdXN0ZXIudjEuRGF0ZUIMsrsYCAoCAgQSAgIEEk8KCXRpbWVfem9uZRgOIAEoCUI8ukgt2AEBcigoQDIkXltBLVphLXowLTlfKy1dKygvW0EtWmEtejAtOV8rLV0rKSoksrsYCAoCAgQSAgIEEjMKCGxvY2F0aW9uGA8gASgLMhMubXVzdGVyLnYxLkxvY2F0aW9uQgyyuxgICgICBBICAgQSNwoIbWV0YWRhdGEYECABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgyyuxgICgICAxICAgQSPgoQcHJpdmF0ZV9tZXRhZGF0YRgRIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCC7K7GAcKAgIEEgECEm8KCmF0dHJpYnV0ZXMYEiADKAsyHy5tdXN0ZXIudjEuVXNlci5BdHRyaWJ1dGVzRW50cnlCOrpIKZoBJhBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30ksrsYCgoCAgMSAgIEGAESKwoEdGFncxgTIAMoCUIdukgPkgEMEDIYASIGcgQQARhAsrsYBwoCAgMSAQISOAoKcmVwdXRhdGlvbhgUIAEoA0IkukgWIhQY/////////w8ogYCAgICAgPD/AbK7GAcKAgIDEgECEhcKBWd1ZXN0GBYgASgIQgiyuxgECgICAxI5CgtjcmVhdGVfdGltZRgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIDEjkKC3VwZGF0ZV90aW1lGBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIsrsYBAoCAgQSPgoQbGFzdF9hY3RpdmVfdGltZRgZIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIEEhYKBGV0YWcYGiABKAlCCLK7GAQKAgIEGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBOga6uxgCaWRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_attribute]);
+  fileDesc("ChRtdXN0ZXIvdjEvdXNlci5wcm90bxIJbXVzdGVyLnYxItsBCgdVc2VyUmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEiEKC2V4dGVybmFsX2lkGAIgASgJQgq6SAdyBSABKP8BSAASGgoFbG9naW4YAyABKAlCCbpIBnIEEAMYRkgAEiYKBWVtYWlsGAQgASgJQhW6SBJyECj+ATILXi4rQFteQCBdKyRIABIsCgVwaG9uZRgFIAEoCUIbukgYchYyFF5cK1sxLTldWzAtOV17NiwxNH0kSAASFQoCbWUYBiABKAhCB7pIBGoCCAFIAEIMCgNyZWYSBbpIAggBIrkCCgREYXRlEhgKBHllYXIYASABKAVCCrpIBxoFGI9OKAESGAoFbW9udGgYAiABKAVCCbpIBhoEGAwoARIWCgNkYXkYAyABKAVCCbpIBhoEGB8oATrkAbpI4AEa3QEKC2RhdGUuZXhpc3RzEhlubyBzdWNoIGRheSBpbiB0aGF0IG1vbnRoGrIBdGhpcy5kYXkgPD0gMjggfHwgKHRoaXMubW9udGggPT0gMiA/IHRoaXMuZGF5ID09IDI5ICYmIHRoaXMueWVhciAlIDQgPT0gMCAmJiAodGhpcy55ZWFyICUgMTAwICE9IDAgfHwgdGhpcy55ZWFyICUgNDAwID09IDApIDogdGhpcy5kYXkgPD0gKHRoaXMubW9udGggaW4gWzQsIDYsIDksIDExXSA/IDMwIDogMzEpKSJhCghMb2NhdGlvbhIpCghsYXRpdHVkZRgBIAEoAUIXukgUEhIZAAAAAACAVkApAAAAAACAVsASKgoJbG9uZ2l0dWRlGAIgASgBQhe6SBQSEhkAAAAAAIBmQCkAAAAAAIBmwCKoAQoHTG9jYXRvchI8CgR0eXBlGAEgASgOMhYubXVzdGVyLnYxLkxvY2F0b3JUeXBlQha6SAeCAQQQASAAsrsYCAoCAgMSAgIEEiUKBXZhbHVlGAIgASgJQha6SAdyBSADKP4BsrsYCAoCAgMSAgIEEh0KCHZlcmlmaWVkGAMgASgIQguyuxgHCgICAxIBAhIZCgdwcmltYXJ5GAQgASgIQgiyuxgECgICAyLOCgoEVXNlchIUCgJpZBgBIAEoCUIIsrsYBAoCAgMSHQoLZXh0ZXJuYWxfaWQYAiABKAlCCLK7GAQKAgIDEicKBWxvZ2luGAMgASgJQhi6SAnYAQFyBBADGEayuxgICgICAxICAgQSIgoEbmFtZRgEIAEoCUIUukgFcgMY/wGyuxgICgICAxICAgQSMgoFZW1haWwYBSABKAlCI7pIFdgBAXIQKP4BMgteLitAW15AIF0rJLK7GAcKAgIEEgECEiMKDmVtYWlsX3ZlcmlmaWVkGAYgASgIQguyuxgHCgICBBIBAhI4CgVwaG9uZRgHIAEoCUIpukgb2AEBchYyFF5cK1sxLTldWzAtOV17NiwxNH0ksrsYBwoCAgQSAQISIwoOcGhvbmVfdmVyaWZpZWQYCCABKAhCC7K7GAcKAgIEEgECEi4KCGxvY2F0b3JzGAkgAygLMhIubXVzdGVyLnYxLkxvY2F0b3JCCLK7GAQKAgIEEjoKCmF2YXRhcl91cmwYCiABKAlCJrpIF9gBAXISKIAQMgpeaHR0cHM/Oi8viAEBsrsYCAoCAgMSAgIEEiEKA2JpbxgLIAEoCUIUukgFcgMYoB+yuxgICgICAxICAgQSNwoHd2Vic2l0ZRgMIAEoCUImukgX2AEBchIogBAyCl5odHRwcz86Ly+IAQGyuxgICgICAxICAgQSMAoJYmlydGhkYXRlGA0gASgLMg8ubXVzdGVyLnYxLkRhdGVCDLK7GAgKAgIEEgICBBJPCgl0aW1lX3pvbmUYDiABKAlCPLpILdgBAXIoKEAyJF5bQS1aYS16MC05XystXSsoL1tBLVphLXowLTlfKy1dKykqJLK7GAgKAgIEEgICBBIzCghsb2NhdGlvbhgPIAEoCzITLm11c3Rlci52MS5Mb2NhdGlvbkIMsrsYCAoCAgQSAgIEEjcKCG1ldGFkYXRhGBAgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIMsrsYCAoCAgMSAgIEEj4KEHByaXZhdGVfbWV0YWRhdGEYESABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QguyuxgHCgICBBIBAhJvCgphdHRyaWJ1dGVzGBIgAygLMh8ubXVzdGVyLnYxLlVzZXIuQXR0cmlidXRlc0VudHJ5Qjq6SCmaASYQZCIiciAyHl5bYS16QS1aXVthLXpBLVowLTlfLi1dezAsNjN9JLK7GAoKAgIDEgICBBgBEisKBHRhZ3MYEyADKAlCHbpID5IBDBAyGAEiBnIEEAEYQLK7GAcKAgIDEgECEjgKCnJlcHV0YXRpb24YFCABKANCJLpIFiIUGP////////8PKIGAgICAgIDw/wGyuxgHCgICAxIBAhIXCgVndWVzdBgWIAEoCEIIsrsYBAoCAgMSOQoLY3JlYXRlX3RpbWUYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICAxI5Cgt1cGRhdGVfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCLK7GAQKAgIEEj4KEGxhc3RfYWN0aXZlX3RpbWUYGSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgiyuxgECgICBBIWCgRldGFnGBogASgJQgiyuxgECgICBBpMCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEigKBXZhbHVlGAIgASgLMhkubXVzdGVyLnYxLkF0dHJpYnV0ZVZhbHVlOgI4AToGursYAmlkKlsKC0xvY2F0b3JUeXBlEhwKGExPQ0FUT1JfVFlQRV9VTlNQRUNJRklFRBAAEhYKEkxPQ0FUT1JfVFlQRV9FTUFJTBABEhYKEkxPQ0FUT1JfVFlQRV9QSE9ORRACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_attribute]);
 
 /**
  * Names one user of the project. Each arm is unique in the project and finds the user by an index of its own.
@@ -57,7 +57,7 @@ export type UserRef = Message<"muster.v1.UserRef"> & {
     case: "login";
   } | {
     /**
-     * An email address, at most 254 bytes, compared without regard to case.
+     * Any email address of the user, as in `Locator.value`, at most 254 bytes; compared without regard to case, a domain in its A-labels.
      *
      * @generated from field: string email = 4;
      */
@@ -65,7 +65,7 @@ export type UserRef = Message<"muster.v1.UserRef"> & {
     case: "email";
   } | {
     /**
-     * A phone number in E.164: `+` and 7 to 15 digits.
+     * Any phone number of the user in E.164: `+` and 7 to 15 digits.
      *
      * @generated from field: string phone = 5;
      */
@@ -110,14 +110,14 @@ export type UserRefJson = {
   login?: string;
 
   /**
-   * An email address, at most 254 bytes, compared without regard to case.
+   * Any email address of the user, as in `Locator.value`, at most 254 bytes; compared without regard to case, a domain in its A-labels.
    *
    * @generated from field: string email = 4;
    */
   email?: string;
 
   /**
-   * A phone number in E.164: `+` and 7 to 15 digits.
+   * Any phone number of the user in E.164: `+` and 7 to 15 digits.
    *
    * @generated from field: string phone = 5;
    */
@@ -251,6 +251,89 @@ export const LocationSchema: GenMessage<Location, {jsonType: LocationJson}> = /*
   messageDesc(file_muster_v1_user, 2);
 
 /**
+ * An address that finds one user of the project. A user has up to 20, and of each type at most one is primary.
+ *
+ * @generated from message muster.v1.Locator
+ */
+export type Locator = Message<"muster.v1.Locator"> & {
+  /**
+   * What kind of address it is.
+   *
+   * @generated from field: muster.v1.LocatorType type = 1;
+   */
+  type: LocatorType;
+
+  /**
+   * An email address: a mailbox of RFC 5321 (local part of at most 64 bytes, at most 254 bytes in all, both with the domain in
+   * A-labels), without address literals. The domain may be written in A-labels or U-labels (IDNA). Given back as it was written;
+   * compared without regard to case and by the domain's A-labels.
+   * A phone number: E.164, `+` and 7 to 15 digits without anything between them, of a length its numbering plan has.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * Whether the user is known to control it. Only `.system` may send it.
+   *
+   * @generated from field: bool verified = 3;
+   */
+  verified: boolean;
+
+  /**
+   * Whether it is the one that `User.email` or `User.phone` shows. Ignored in requests.
+   *
+   * @generated from field: bool primary = 4;
+   */
+  primary: boolean;
+};
+
+/**
+ * An address that finds one user of the project. A user has up to 20, and of each type at most one is primary.
+ *
+ * @generated from message muster.v1.Locator
+ */
+export type LocatorJson = {
+  /**
+   * What kind of address it is.
+   *
+   * @generated from field: muster.v1.LocatorType type = 1;
+   */
+  type?: LocatorTypeJson;
+
+  /**
+   * An email address: a mailbox of RFC 5321 (local part of at most 64 bytes, at most 254 bytes in all, both with the domain in
+   * A-labels), without address literals. The domain may be written in A-labels or U-labels (IDNA). Given back as it was written;
+   * compared without regard to case and by the domain's A-labels.
+   * A phone number: E.164, `+` and 7 to 15 digits without anything between them, of a length its numbering plan has.
+   *
+   * @generated from field: string value = 2;
+   */
+  value?: string;
+
+  /**
+   * Whether the user is known to control it. Only `.system` may send it.
+   *
+   * @generated from field: bool verified = 3;
+   */
+  verified?: boolean;
+
+  /**
+   * Whether it is the one that `User.email` or `User.phone` shows. Ignored in requests.
+   *
+   * @generated from field: bool primary = 4;
+   */
+  primary?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.Locator.
+ * Use `create(LocatorSchema)` to create a new message.
+ */
+export const LocatorSchema: GenMessage<Locator, {jsonType: LocatorJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user, 3);
+
+/**
  * A user of a project. Who sees and who sets a field stands in its `field_access`. No string may hold NUL.
  * In a request a field that is empty (`""`, `0`, `false`, no element) counts as left out, so that it keeps its value: to empty one,
  * name it in the `update_mask`.
@@ -287,32 +370,42 @@ export type User = Message<"muster.v1.User"> & {
   name: string;
 
   /**
-   * The email address, at most 254 bytes, unique in the project without regard to case. LOCATOR_TAKEN.
+   * The primary email address, in the form of `Locator.value`, unique in the project. LOCATOR_TAKEN. One that is new to the user
+   * replaces the primary one; one the user has already becomes primary and the other stays. Cleared, the primary one is
+   * removed and no other takes its place.
    *
    * @generated from field: string email = 5;
    */
   email: string;
 
   /**
-   * Whether the user is known to control `email`. A change of the address clears it unless it is set in the same call.
+   * Whether the user is known to control `email`. Follows a change of the address, unless it is set in the same call: an address
+   * that is new to the user is not verified.
    *
    * @generated from field: bool email_verified = 6;
    */
   emailVerified: boolean;
 
   /**
-   * The phone number in E.164, unique in the project. LOCATOR_TAKEN.
+   * The primary phone number, in the form of `Locator.value`, unique in the project. LOCATOR_TAKEN. Changes as `email` does.
    *
    * @generated from field: string phone = 7;
    */
   phone: string;
 
   /**
-   * Whether the user is known to control `phone`. A change of the number clears it unless it is set in the same call.
+   * Whether the user is known to control `phone`. Follows a change of the number as `email_verified` does.
    *
    * @generated from field: bool phone_verified = 8;
    */
   phoneVerified: boolean;
+
+  /**
+   * All addresses of the user, up to 20, in the order they were added. Changed by `email`, `phone`, AddLocator and RemoveLocator.
+   *
+   * @generated from field: repeated muster.v1.Locator locators = 9;
+   */
+  locators: Locator[];
 
   /**
    * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
@@ -466,32 +559,42 @@ export type UserJson = {
   name?: string;
 
   /**
-   * The email address, at most 254 bytes, unique in the project without regard to case. LOCATOR_TAKEN.
+   * The primary email address, in the form of `Locator.value`, unique in the project. LOCATOR_TAKEN. One that is new to the user
+   * replaces the primary one; one the user has already becomes primary and the other stays. Cleared, the primary one is
+   * removed and no other takes its place.
    *
    * @generated from field: string email = 5;
    */
   email?: string;
 
   /**
-   * Whether the user is known to control `email`. A change of the address clears it unless it is set in the same call.
+   * Whether the user is known to control `email`. Follows a change of the address, unless it is set in the same call: an address
+   * that is new to the user is not verified.
    *
    * @generated from field: bool email_verified = 6;
    */
   emailVerified?: boolean;
 
   /**
-   * The phone number in E.164, unique in the project. LOCATOR_TAKEN.
+   * The primary phone number, in the form of `Locator.value`, unique in the project. LOCATOR_TAKEN. Changes as `email` does.
    *
    * @generated from field: string phone = 7;
    */
   phone?: string;
 
   /**
-   * Whether the user is known to control `phone`. A change of the number clears it unless it is set in the same call.
+   * Whether the user is known to control `phone`. Follows a change of the number as `email_verified` does.
    *
    * @generated from field: bool phone_verified = 8;
    */
   phoneVerified?: boolean;
+
+  /**
+   * All addresses of the user, up to 20, in the order they were added. Changed by `email`, `phone`, AddLocator and RemoveLocator.
+   *
+   * @generated from field: repeated muster.v1.Locator locators = 9;
+   */
+  locators?: LocatorJson[];
 
   /**
    * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
@@ -613,5 +716,53 @@ export type UserJson = {
  * Use `create(UserSchema)` to create a new message.
  */
 export const UserSchema: GenMessage<User, {jsonType: UserJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user, 3);
+  messageDesc(file_muster_v1_user, 4);
+
+/**
+ * The kinds of locator.
+ *
+ * @generated from enum muster.v1.LocatorType
+ */
+export const LocatorType = {
+  /**
+   * Never valid in a request.
+   *
+   * @generated from enum value: LOCATOR_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * An email address.
+   *
+   * @generated from enum value: LOCATOR_TYPE_EMAIL = 1;
+   */
+  EMAIL: 1,
+
+  /**
+   * A phone number.
+   *
+   * @generated from enum value: LOCATOR_TYPE_PHONE = 2;
+   */
+  PHONE: 2,
+} as const;
+
+/**
+ * The kinds of locator.
+ *
+ * @generated from enum muster.v1.LocatorType
+ */
+export type LocatorType = (typeof LocatorType)[keyof typeof LocatorType] | UnknownEnum;
+
+/**
+ * The kinds of locator.
+ *
+ * @generated from enum muster.v1.LocatorType
+ */
+export type LocatorTypeJson = "LOCATOR_TYPE_UNSPECIFIED" | "LOCATOR_TYPE_EMAIL" | "LOCATOR_TYPE_PHONE";
+
+/**
+ * Describes the enum muster.v1.LocatorType.
+ */
+export const LocatorTypeSchema: GenEnum<LocatorType, LocatorTypeJson> = /*@__PURE__*/
+  enumDesc(file_muster_v1_user, 0);
 

@@ -14,7 +14,7 @@ import { file_google_rpc_status } from "../../google/rpc/status_pb.ts";
 import { file_muster_v1_access } from "./access_pb.ts";
 import type { AttributeDefinition, AttributeDefinitionJson, AttributeValue, AttributeValueJson } from "./attribute_pb.ts";
 import { file_muster_v1_attribute } from "./attribute_pb.ts";
-import type { User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
+import type { Locator, LocatorJson, User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIyjAgKC1VzZXJTZXJ2aWNlElcKClVwc2VydFVzZXISHC5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlc3BvbnNlIgyQAgKquxgFCgECEAISaQoQQmF0Y2hVcHNlcnRVc2VycxIiLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJPCgdHZXRVc2VyEhkubXVzdGVyLnYxLkdldFVzZXJSZXF1ZXN0GhoubXVzdGVyLnYxLkdldFVzZXJSZXNwb25zZSINkAIBqrsYBgoCAgMQARJhCg1CYXRjaEdldFVzZXJzEh8ubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCgpVcGRhdGVVc2VyEhwubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIKqrsYBgoCAgQQAhJYCgpEZWxldGVVc2VyEhwubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhJmCg9EZWZpbmVBdHRyaWJ1dGUSIS5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVxdWVzdBoiLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXNwb25zZSIMkAICqrsYBQoBAhACEoEBChhMaXN0QXR0cmlidXRlRGVmaW5pdGlvbnMSKi5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVxdWVzdBorLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXNwb25zZSIMkAIBqrsYBQoBAhABEoQBChlEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uEisubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXF1ZXN0GiwubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXNwb25zZSIMkAICqrsYBQoBAhADEmEKDVNldEF0dHJpYnV0ZXMSHy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QaIC5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1Jlc3BvbnNlIg2QAgKquxgGCgICBBACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlcjLGCQoLVXNlclNlcnZpY2USVwoKVXBzZXJ0VXNlchIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcHNlcnRVc2VyUmVzcG9uc2UiDJACAqq7GAUKAQIQAhJpChBCYXRjaFVwc2VydFVzZXJzEiIubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXF1ZXN0GiMubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXNwb25zZSIMkAICqrsYBQoBAhADEk8KB0dldFVzZXISGS5tdXN0ZXIudjEuR2V0VXNlclJlcXVlc3QaGi5tdXN0ZXIudjEuR2V0VXNlclJlc3BvbnNlIg2QAgGquxgGCgICAxABEmEKDUJhdGNoR2V0VXNlcnMSHy5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaIC5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIg2QAgGquxgGCgICAxADElUKClVwZGF0ZVVzZXISHC5tdXN0ZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBkYXRlVXNlclJlc3BvbnNlIgqquxgGCgICBBACElgKCkRlbGV0ZVVzZXISHC5tdXN0ZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuRGVsZXRlVXNlclJlc3BvbnNlIg2QAgKquxgGCgICBBACEmYKD0RlZmluZUF0dHJpYnV0ZRIhLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXF1ZXN0GiIubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlc3BvbnNlIgyQAgKquxgFCgECEAISgQEKGExpc3RBdHRyaWJ1dGVEZWZpbml0aW9ucxIqLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXF1ZXN0GisubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1Jlc3BvbnNlIgyQAgGquxgFCgECEAEShAEKGURlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb24SKy5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlcXVlc3QaLC5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIgyQAgKquxgFCgECEAMSYQoNU2V0QXR0cmlidXRlcxIfLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdBogLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISWAoKQWRkTG9jYXRvchIcLm11c3Rlci52MS5BZGRMb2NhdG9yUmVxdWVzdBodLm11c3Rlci52MS5BZGRMb2NhdG9yUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISXgoNUmVtb3ZlTG9jYXRvchIfLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -878,6 +878,174 @@ export const SetAttributesResponseSchema: GenMessage<SetAttributesResponse, {jso
   messageDesc(file_muster_v1_user_service, 20);
 
 /**
+ * What AddLocator takes.
+ *
+ * @generated from message muster.v1.AddLocatorRequest
+ */
+export type AddLocatorRequest = Message<"muster.v1.AddLocatorRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The address. `verified` may be set by `.system`; `primary` is ignored.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: Locator | undefined;
+};
+
+/**
+ * What AddLocator takes.
+ *
+ * @generated from message muster.v1.AddLocatorRequest
+ */
+export type AddLocatorRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The address. `verified` may be set by `.system`; `primary` is ignored.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: LocatorJson;
+};
+
+/**
+ * Describes the message muster.v1.AddLocatorRequest.
+ * Use `create(AddLocatorRequestSchema)` to create a new message.
+ */
+export const AddLocatorRequestSchema: GenMessage<AddLocatorRequest, {jsonType: AddLocatorRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 21);
+
+/**
+ * What AddLocator answers.
+ *
+ * @generated from message muster.v1.AddLocatorResponse
+ */
+export type AddLocatorResponse = Message<"muster.v1.AddLocatorResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What AddLocator answers.
+ *
+ * @generated from message muster.v1.AddLocatorResponse
+ */
+export type AddLocatorResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.AddLocatorResponse.
+ * Use `create(AddLocatorResponseSchema)` to create a new message.
+ */
+export const AddLocatorResponseSchema: GenMessage<AddLocatorResponse, {jsonType: AddLocatorResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 22);
+
+/**
+ * What RemoveLocator takes.
+ *
+ * @generated from message muster.v1.RemoveLocatorRequest
+ */
+export type RemoveLocatorRequest = Message<"muster.v1.RemoveLocatorRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: Locator | undefined;
+};
+
+/**
+ * What RemoveLocator takes.
+ *
+ * @generated from message muster.v1.RemoveLocatorRequest
+ */
+export type RemoveLocatorRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: LocatorJson;
+};
+
+/**
+ * Describes the message muster.v1.RemoveLocatorRequest.
+ * Use `create(RemoveLocatorRequestSchema)` to create a new message.
+ */
+export const RemoveLocatorRequestSchema: GenMessage<RemoveLocatorRequest, {jsonType: RemoveLocatorRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 23);
+
+/**
+ * What RemoveLocator answers.
+ *
+ * @generated from message muster.v1.RemoveLocatorResponse
+ */
+export type RemoveLocatorResponse = Message<"muster.v1.RemoveLocatorResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What RemoveLocator answers.
+ *
+ * @generated from message muster.v1.RemoveLocatorResponse
+ */
+export type RemoveLocatorResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.RemoveLocatorResponse.
+ * Use `create(RemoveLocatorResponseSchema)` to create a new message.
+ */
+export const RemoveLocatorResponseSchema: GenMessage<RemoveLocatorResponse, {jsonType: RemoveLocatorResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 24);
+
+/**
  * Keeps the roll of users of a project.
  *
  * @generated from service muster.v1.UserService
@@ -993,6 +1161,29 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof SetAttributesRequestSchema;
     output: typeof SetAttributesResponseSchema;
+  },
+  /**
+   * Adds an address to a user; the first one of its type becomes primary. One the user has already stays as it is, except that
+   * `.system` may make it verified. What a user adds to itself is not verified.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, LOCATOR_TAKEN, REQUEST_INVALID (also for more than 20 addresses).
+   *
+   * @generated from rpc muster.v1.UserService.AddLocator
+   */
+  addLocator: {
+    methodKind: "unary";
+    input: typeof AddLocatorRequestSchema;
+    output: typeof AddLocatorResponseSchema;
+  },
+  /**
+   * Takes an address from a user. In place of a primary one the oldest other one of its type becomes primary.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, LOCATOR_NOT_FOUND.
+   *
+   * @generated from rpc muster.v1.UserService.RemoveLocator
+   */
+  removeLocator: {
+    methodKind: "unary";
+    input: typeof RemoveLocatorRequestSchema;
+    output: typeof RemoveLocatorResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_user_service, 0);

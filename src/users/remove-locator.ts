@@ -1,0 +1,25 @@
+import { MusterError } from "../errors.ts";
+import type { ProjectScope } from "./find-user.ts";
+import { changeLocators, type LocatorPorts } from "./held-locators.ts";
+import { isSameLocator, type LocatorKey } from "./locator.ts";
+import type { UserKey } from "./user-key.ts";
+import type { UserRow } from "./user-statements.ts";
+
+/**
+ * Takes an address from a user; in place of a primary one the oldest other one of its type becomes primary.
+ * USER_NOT_FOUND, USER_DELETED, LOCATOR_NOT_FOUND.
+ */
+export function removeLocator(
+  ports: LocatorPorts,
+  scope: ProjectScope,
+  key: UserKey,
+  locator: LocatorKey,
+): Promise<UserRow> {
+  return changeLocators(ports, scope, key, (held) => {
+    const gone = held.find((it) => isSameLocator(it, locator));
+    if (!gone) throw new MusterError("LOCATOR_NOT_FOUND");
+    const rest = held.filter((it) => it !== gone);
+    const heir = gone.primary ? rest.find(({ type }) => type === gone.type) : undefined;
+    return rest.map((it) => (it === heir ? { ...it, primary: true } : it));
+  });
+}
