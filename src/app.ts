@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -26,6 +27,7 @@ import type { Metrics } from "./rpc/metrics.ts";
 import { OPEN_SERVICES } from "./rpc/open-services.ts";
 import type { StreamRegistry } from "./rpc/open-streams.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
+import type { MessageLimit } from "./rpc/strict-decode-request.ts";
 import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck, warmUp } from "./rpc/validate.ts";
 import { createSealer } from "./sealing.ts";
@@ -33,6 +35,8 @@ import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
 import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
+import { avatarRoutes } from "./users/avatar-routes.ts";
+import { createAvatars } from "./users/avatars/avatars.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
@@ -40,6 +44,7 @@ import { userService } from "./users/user-service.ts";
 import { findUserIds } from "./users/users.ts";
 
 const HOUR_MS = 3_600_000;
+const MIB = 1024 * 1024;
 
 /** What the features stand on. */
 export interface AppPorts {
@@ -69,6 +74,13 @@ export interface App extends AsyncDisposable {
 /** The services of the contract. An RPC of theirs without declared access and bucket stops the start. */
 export const SERVICES = [UserService, ProjectService, TokenService, PresenceService] as const;
 
+/**
+ * The RPCs that take messages of more than 1 MiB, and how long, in bytes: an avatar has up to 5 MiB, which stand in JSON as base64.
+ */
+export const LONGER_MESSAGES: ReadonlyMap<DescMethod, MessageLimit> = new Map([
+  [UserService.method.setAvatar, { binary: 6 * MIB, json: 8 * MIB }],
+]);
+
 type Features = ReturnType<typeof createFeatures>;
 
 /** Wires the features. Disposing the app ends what they run; the database is left open. */
@@ -85,7 +97,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     routes: (router) => registerServices(router, ports, features),
     interceptors: interceptors(chain),
     gate: createGate(chain),
-    httpRoutes: jwksRoutes(features.tokens),
+    httpRoutes: [...jwksRoutes(features.tokens), ...avatarRoutes(features.avatars.store)],
     isKnownOrigin: createKnownOrigins(ports.db, ports.clock),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
@@ -105,6 +117,7 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
   };
@@ -112,13 +125,20 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, attributes, accessKeys, tokens, presence, check, tokenTtlMs } = features;
+  const { projects, attributes, accessKeys, tokens, presence, avatars, check, tokenTtlMs } = features;
   const base = { db, clock, newId, projects };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
   router.service(
     UserService,
-    userService({ ...base, attributes, check, announceDeletion: presence.announceDeletion, statusOf: statusFor }),
+    userService({
+      ...base,
+      avatars,
+      attributes,
+      check,
+      announceDeletion: presence.announceDeletion,
+      statusOf: statusFor,
+    }),
   );
   router.service(
     ProjectService,

@@ -124,6 +124,39 @@ export const SETTINGS = {
     default: "20s",
     parse: values.duration("0s", "24s"),
   },
+  avatarS3Endpoint: {
+    name: "MUSTER_AVATAR_S3_ENDPOINT",
+    description:
+      "The S3-compatible service that avatars are kept in, such as `https://s3.eu-central-1.amazonaws.com`. If not set: in the database. Those of before stay where they are.",
+    parse: values.httpUrl,
+  },
+  avatarS3Bucket: {
+    name: "MUSTER_AVATAR_S3_BUCKET",
+    description: "The bucket, which has to be there. Required with `MUSTER_AVATAR_S3_ENDPOINT`, as are the next two.",
+    parse: values.bucketName,
+  },
+  avatarS3AccessKeyId: {
+    name: "MUSTER_AVATAR_S3_ACCESS_KEY_ID",
+    description: "The id of the key that may get, put and delete objects of the bucket.",
+    parse: values.plainText,
+  },
+  avatarS3SecretAccessKey: {
+    name: "MUSTER_AVATAR_S3_SECRET_ACCESS_KEY",
+    description: "The secret of that key.",
+    parse: values.plainText,
+  },
+  avatarS3Region: {
+    name: "MUSTER_AVATAR_S3_REGION",
+    description: "The region that requests are signed for.",
+    default: "us-east-1",
+    parse: values.plainText,
+  },
+  avatarS3Prefix: {
+    name: "MUSTER_AVATAR_S3_PREFIX",
+    description: "What the key of every object begins with, up to 200 characters of A-Z, a-z, 0-9 and `/ _ . -`.",
+    default: "avatars/",
+    parse: values.objectPrefix,
+  },
   serverUrl: {
     name: "MUSTER_URL",
     description:
@@ -142,14 +175,28 @@ type Settings = typeof SETTINGS;
 type Optional<T> = T extends { default: string } ? never : undefined;
 type Values = { readonly [Key in keyof Settings]: ReturnType<Settings[Key]["parse"]> | Optional<Settings[Key]> };
 
+/** What a bucket cannot do without. */
+const BUCKET_SETTINGS = [
+  "avatarS3Endpoint",
+  "avatarS3Bucket",
+  "avatarS3AccessKeyId",
+  "avatarS3SecretAccessKey",
+] as const satisfies (keyof Settings)[];
+type BucketSetting = Extract<keyof Settings, `avatarS3${string}`>;
+
 /** What only a development server may leave out: it then makes its own. */
 type Provided = "database" | "operatorKey" | "encryptionKeys";
 
 /** What the environment says, with the defaults filled in. */
-export interface EnvironmentConfig extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | "trustedProxies"> {
+export interface EnvironmentConfig
+  extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | "trustedProxies" | BucketSetting> {
   /** PEM files; undefined: no TLS. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly trustedProxies: readonly string[];
+  /** Where avatars are kept; undefined: in the database. */
+  readonly avatarBucket:
+    | Readonly<Record<"endpoint" | "bucket" | "region" | "accessKeyId" | "secretAccessKey" | "prefix", string>>
+    | undefined;
 }
 
 /** What a server runs on: that of the environment, with nothing missing that it cannot do without. */
@@ -183,16 +230,37 @@ export function readConfig(
   const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.name));
   for (const name of Object.keys(env).toSorted())
     if (name.startsWith("MUSTER_") && !known.has(name)) problems.push(`${name} is not a setting of Muster`);
-  const { tlsCertFile, tlsKeyFile, trustedProxies = [], ...rest } = readValues(env, problems);
+  const { tlsCertFile, tlsKeyFile, trustedProxies = [], ...others } = readValues(env, problems);
+  const { avatarBucket, rest } = withBucket(others);
   const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
   const isSet = (key: keyof Settings) => Boolean(env[SETTINGS[key].name]);
   if (isSet("tlsCertFile") !== isSet("tlsKeyFile"))
     problems.push(`${SETTINGS.tlsCertFile.name} and ${SETTINGS.tlsKeyFile.name} must be set together`);
+  if (BUCKET_SETTINGS.some(isSet) && !BUCKET_SETTINGS.every(isSet))
+    problems.push(`${BUCKET_SETTINGS.map((key) => SETTINGS[key].name).join(", ")} must be set together`);
   if (secrets && isSet("database"))
     for (const key of ["operatorKey", "encryptionKeys"] as const)
       if (!isSet(key)) problems.push(`${SETTINGS[key].name} must be set when ${SETTINGS.database.name} is`);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { ...rest, tls, trustedProxies };
+  return { ...rest, tls, trustedProxies, avatarBucket };
+}
+
+/** Takes the settings of the bucket together: there is one where all are set that it cannot do without. */
+function withBucket<V extends Pick<Values, BucketSetting>>(values: V) {
+  const {
+    avatarS3Endpoint: endpoint,
+    avatarS3Bucket: bucket,
+    avatarS3AccessKeyId: accessKeyId,
+    avatarS3SecretAccessKey: secretAccessKey,
+    avatarS3Region: region,
+    avatarS3Prefix: prefix,
+    ...rest
+  } = values;
+  const isWhole = endpoint && bucket && accessKeyId && secretAccessKey;
+  return {
+    rest,
+    avatarBucket: isWhole ? { endpoint, bucket, accessKeyId, secretAccessKey, region, prefix } : undefined,
+  };
 }
 
 /** An empty value counts as none: that is what `NAME=` in an env file means. */

@@ -43,7 +43,7 @@ export const ERRORS = {
   CONFLICT: { code: "aborted", message: "The change collided with others; try again" },
   RATE_LIMITED: { code: "resource_exhausted", message: "Too many calls; try again later" },
   MESSAGE_TOO_LARGE: { code: "resource_exhausted", message: "The message is larger than allowed" },
-  STORAGE_UNAVAILABLE: { code: "unavailable", message: "The database cannot be reached; try again" },
+  STORAGE_UNAVAILABLE: { code: "unavailable", message: "What it is stored in cannot be reached; try again" },
   SHUTTING_DOWN: { code: "unavailable", message: "The server is shutting down; try again" },
   DEADLINE_EXCEEDED: { code: "deadline_exceeded", message: "The deadline passed" },
   CANCELLED: { code: "canceled", message: "The caller gave up" },
@@ -52,6 +52,7 @@ export const ERRORS = {
   READER_STALLED: { code: "failed_precondition", message: "The stream's reader accepted nothing for too long" },
   LOCATOR_NOT_FOUND: { code: "not_found", message: "The user has no such email or phone" },
   ATTRIBUTE_DEFINITION_NOT_FOUND: { code: "not_found", message: "The project defines no such attribute" },
+  AVATAR_INVALID: { code: "invalid_argument", message: "The image cannot be taken as an avatar" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

@@ -1,4 +1,4 @@
-import { type App, createApp, SERVICES } from "./app.ts";
+import { type App, createApp, LONGER_MESSAGES, SERVICES } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
@@ -55,7 +55,15 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  const rpc = createRpcHandler({ ...app, routes: allRoutes(app, serving), clientAddress, clock, logger });
+  const routes = allRoutes(app, serving);
+  const rpc = createRpcHandler({
+    ...app,
+    routes,
+    limits: { longerMessages: LONGER_MESSAGES },
+    clientAddress,
+    clock,
+    logger,
+  });
   port.serve(app, rpc, [metrics.route, ...serving.routes, ...app.httpRoutes]);
   gauges(metrics, db, port.http, streams);
   serving.setServing(true);

@@ -59,6 +59,20 @@ export function httpUrl(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
+/** The name of a bucket, as Amazon S3 names them. */
+export function bucketName(text: string): string {
+  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text))
+    throw new Error("must be a bucket's name: 3 to 63 characters of a-z, 0-9, . and -");
+  return text;
+}
+
+/** What the keys of objects begin with: no step of it begins with a dot, so that none leads back. */
+export function objectPrefix(text: string): string {
+  if (text.length > 200 || !/^([\w-][\w.-]*\/)*([\w-][\w.-]*)?$/.test(text))
+    throw new Error("must be up to 200 characters of A-Z, a-z, 0-9, / _ . and -, without empty steps and hidden ones");
+  return text;
+}
+
 /** IP addresses and CIDR ranges, separated by commas. */
 export function ipRanges(text: string): string[] {
   return text.split(",").map((entry) => {

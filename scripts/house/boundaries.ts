@@ -33,7 +33,7 @@ const DATABASE = ["transaction", "statement", "constraints", "listener", "notifi
 const FEATURES = [
   { name: "events", others: [], packages: [] },
   { name: "projects", others: [], packages: ["re2js"] },
-  { name: "users", others: ["projects/projects.ts"], packages: ["libphonenumber-js/max"] },
+  { name: "users", others: ["projects/projects.ts"], packages: ["sharp", "aws4fetch", "libphonenumber-js/max"] },
   { name: "tokens", others: ["users/users.ts", "projects/projects.ts"], packages: ["jose"] },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
   { name: "presence", others: ["users/users.ts"], packages: [] },

@@ -16,13 +16,19 @@ import { formatOf, limitTimeout, onlyEnvelope, type RequestFormat } from "./stri
 import { type EncodedMessage, emptyQuery, messageOfQuery } from "./strict-decode-query.ts";
 import { leaveUndecoded, UNDECODED } from "./undecoded.ts";
 
+/** How long a message may be, in bytes, by how it is written: JSON holds bytes as base64, which is a third longer. */
+export interface MessageLimit {
+  readonly binary: number;
+  readonly json: number;
+}
+
 export interface DecodeLimits extends BodyLimits {
   /** The longest message, in bytes, before and after decompression. */
   readonly readMaxBytes: number;
   /** The same for callers without a credential. */
   readonly anonymousMaxBytes: number;
-  /** The RPCs that take longer messages, and how long, in bytes. */
-  readonly longerMessages: ReadonlyMap<DescMethod, number>;
+  /** The RPCs that take longer messages. */
+  readonly longerMessages: ReadonlyMap<DescMethod, MessageLimit>;
   /** The longest deadline, in milliseconds, below 10⁸. */
   readonly maxTimeoutMs: number;
 }
@@ -72,15 +78,15 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
     });
 
   return async (method, node, request) => {
-    const maxBytes = maxBytesOf(limits, method, request);
     if (request.method === "GET") {
-      const message = messageOfQuery(new URL(request.url), maxBytes);
+      const message = messageOfQuery(new URL(request.url), maxBytesOf(limits, method, "binary", request));
       if (!message || method.methodKind !== "unary") return request;
       await settle(method, request, undefined, message);
       return { ...request, url: emptyQuery(request.url, message.codec) };
     }
     const format = request.method === "POST" ? formatOf(method, request.header.get("content-type") ?? "") : undefined;
     if (!format) return request;
+    const maxBytes = maxBytesOf(limits, method, format.codec, request);
     const encoding = request.header.get(format.encodingHeader) ?? "identity";
     const known = encoding === "identity" || encoding === "gzip";
     if (known && (method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming")) {
@@ -98,8 +104,13 @@ export function createDecodeRequest(limits: DecodeLimits, clock: Clock): DecodeR
   };
 }
 
-function maxBytesOf(limits: DecodeLimits, method: DescMethod, { contextValues }: ArrivedRequest): number {
-  const most = limits.longerMessages.get(method) ?? limits.readMaxBytes;
+function maxBytesOf(
+  limits: DecodeLimits,
+  method: DescMethod,
+  codec: keyof MessageLimit,
+  { contextValues }: ArrivedRequest,
+): number {
+  const most = limits.longerMessages.get(method)?.[codec] ?? limits.readMaxBytes;
   return contextValues.get(CALLER).kind === "anonymous" ? Math.min(most, limits.anonymousMaxBytes) : most;
 }
 

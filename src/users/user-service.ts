@@ -6,14 +6,17 @@ import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } fro
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { addLocator } from "./add-locator.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
+import type { Avatars } from "./avatars/avatars.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
 import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
 import { defineAttribute } from "./define-attribute.ts";
 import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
+import { deleteAvatar } from "./delete-avatar.ts";
 import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
 import { removeLocator } from "./remove-locator.ts";
+import { setAvatar } from "./set-avatar.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
@@ -21,6 +24,7 @@ import { userKeyOf } from "./user-ref-message.ts";
 
 export interface UserServicePorts extends UserPorts {
   readonly announceDeletion: AnnounceDeletion;
+  readonly avatars: Avatars;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
   /** A failure in the form it has inside an answer. */
@@ -99,6 +103,14 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       const asked = attributesChange(attributes, { whole: false, writer: writerOf(caller), path: "attributes" });
       const change = { values: {}, fields: new Set(["attributes"] as const), attributes: asked };
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change)) };
+    },
+    async setAvatar({ ref, image }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await setAvatar(ports, scope, userKeyOf(ref), image)) };
+    },
+    async deleteAvatar({ ref }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await deleteAvatar(ports, scope, userKeyOf(ref))) };
     },
   };
 }

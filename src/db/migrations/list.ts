@@ -5,6 +5,7 @@ import { Events } from "./2026-11-21-04-events.ts";
 import { Presence } from "./2026-11-21-05-presence.ts";
 import { Attributes } from "./2026-11-22-01-attributes.ts";
 import { Locators } from "./2026-11-22-02-locators.ts";
+import { Avatars } from "./2026-11-22-04-avatars.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -15,4 +16,5 @@ export const MIGRATIONS = [
   { name: "2026-11-21-05-presence", class: Presence },
   { name: "2026-11-22-01-attributes", class: Attributes },
   { name: "2026-11-22-02-locators", class: Locators },
+  { name: "2026-11-22-04-avatars", class: Avatars },
 ] as const;

@@ -408,7 +408,8 @@ export type User = Message<"muster.v1.User"> & {
   locators: Locator[];
 
   /**
-   * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
+   * Where the picture of the user is, an http or https URL of at most 2,048 bytes. SetAvatar makes it the address of the 256 pixel
+   * size; `64` or `512` in place of `256` gives the others. To write another URL removes the images of SetAvatar.
    *
    * @generated from field: string avatar_url = 10;
    */
@@ -597,7 +598,8 @@ export type UserJson = {
   locators?: LocatorJson[];
 
   /**
-   * Where the picture of the user is, an http or https URL of at most 2,048 bytes.
+   * Where the picture of the user is, an http or https URL of at most 2,048 bytes. SetAvatar makes it the address of the 256 pixel
+   * size; `64` or `512` in place of `256` gives the others. To write another URL removes the images of SetAvatar.
    *
    * @generated from field: string avatar_url = 10;
    */

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlcjLGCQoLVXNlclNlcnZpY2USVwoKVXBzZXJ0VXNlchIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcHNlcnRVc2VyUmVzcG9uc2UiDJACAqq7GAUKAQIQAhJpChBCYXRjaFVwc2VydFVzZXJzEiIubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXF1ZXN0GiMubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXNwb25zZSIMkAICqrsYBQoBAhADEk8KB0dldFVzZXISGS5tdXN0ZXIudjEuR2V0VXNlclJlcXVlc3QaGi5tdXN0ZXIudjEuR2V0VXNlclJlc3BvbnNlIg2QAgGquxgGCgICAxABEmEKDUJhdGNoR2V0VXNlcnMSHy5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaIC5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIg2QAgGquxgGCgICAxADElUKClVwZGF0ZVVzZXISHC5tdXN0ZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBkYXRlVXNlclJlc3BvbnNlIgqquxgGCgICBBACElgKCkRlbGV0ZVVzZXISHC5tdXN0ZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuRGVsZXRlVXNlclJlc3BvbnNlIg2QAgKquxgGCgICBBACEmYKD0RlZmluZUF0dHJpYnV0ZRIhLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXF1ZXN0GiIubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlc3BvbnNlIgyQAgKquxgFCgECEAISgQEKGExpc3RBdHRyaWJ1dGVEZWZpbml0aW9ucxIqLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXF1ZXN0GisubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1Jlc3BvbnNlIgyQAgGquxgFCgECEAEShAEKGURlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb24SKy5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlcXVlc3QaLC5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIgyQAgKquxgFCgECEAMSYQoNU2V0QXR0cmlidXRlcxIfLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdBogLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISWAoKQWRkTG9jYXRvchIcLm11c3Rlci52MS5BZGRMb2NhdG9yUmVxdWVzdBodLm11c3Rlci52MS5BZGRMb2NhdG9yUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISXgoNUmVtb3ZlTG9jYXRvchIfLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlcjL9CgoLVXNlclNlcnZpY2USVwoKVXBzZXJ0VXNlchIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcHNlcnRVc2VyUmVzcG9uc2UiDJACAqq7GAUKAQIQAhJpChBCYXRjaFVwc2VydFVzZXJzEiIubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXF1ZXN0GiMubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXNwb25zZSIMkAICqrsYBQoBAhADEk8KB0dldFVzZXISGS5tdXN0ZXIudjEuR2V0VXNlclJlcXVlc3QaGi5tdXN0ZXIudjEuR2V0VXNlclJlc3BvbnNlIg2QAgGquxgGCgICAxABEmEKDUJhdGNoR2V0VXNlcnMSHy5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaIC5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIg2QAgGquxgGCgICAxADElUKClVwZGF0ZVVzZXISHC5tdXN0ZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBkYXRlVXNlclJlc3BvbnNlIgqquxgGCgICBBACElgKCkRlbGV0ZVVzZXISHC5tdXN0ZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuRGVsZXRlVXNlclJlc3BvbnNlIg2QAgKquxgGCgICBBACEmYKD0RlZmluZUF0dHJpYnV0ZRIhLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXF1ZXN0GiIubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlc3BvbnNlIgyQAgKquxgFCgECEAISgQEKGExpc3RBdHRyaWJ1dGVEZWZpbml0aW9ucxIqLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXF1ZXN0GisubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1Jlc3BvbnNlIgyQAgGquxgFCgECEAEShAEKGURlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb24SKy5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlcXVlc3QaLC5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIgyQAgKquxgFCgECEAMSYQoNU2V0QXR0cmlidXRlcxIfLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdBogLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISWAoKQWRkTG9jYXRvchIcLm11c3Rlci52MS5BZGRMb2NhdG9yUmVxdWVzdBodLm11c3Rlci52MS5BZGRMb2NhdG9yUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISXgoNUmVtb3ZlTG9jYXRvchIfLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAISVQoJU2V0QXZhdGFyEhsubXVzdGVyLnYxLlNldEF2YXRhclJlcXVlc3QaHC5tdXN0ZXIudjEuU2V0QXZhdGFyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAMSXgoMRGVsZXRlQXZhdGFyEh4ubXVzdGVyLnYxLkRlbGV0ZUF2YXRhclJlcXVlc3QaHy5tdXN0ZXIudjEuRGVsZXRlQXZhdGFyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -1046,6 +1046,160 @@ export const RemoveLocatorResponseSchema: GenMessage<RemoveLocatorResponse, {jso
   messageDesc(file_muster_v1_user_service, 24);
 
 /**
+ * What SetAvatar takes. The message may have 6 MiB; in JSON, which holds bytes as base64, 8 MiB.
+ *
+ * @generated from message muster.v1.SetAvatarRequest
+ */
+export type SetAvatarRequest = Message<"muster.v1.SetAvatarRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * A JPEG, PNG or WebP of at most 5 MiB (5,242,880 bytes) and 24 megapixels (24,000,000). AVATAR_INVALID.
+   *
+   * @generated from field: bytes image = 2;
+   */
+  image: Uint8Array;
+};
+
+/**
+ * What SetAvatar takes. The message may have 6 MiB; in JSON, which holds bytes as base64, 8 MiB.
+ *
+ * @generated from message muster.v1.SetAvatarRequest
+ */
+export type SetAvatarRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * A JPEG, PNG or WebP of at most 5 MiB (5,242,880 bytes) and 24 megapixels (24,000,000). AVATAR_INVALID.
+   *
+   * @generated from field: bytes image = 2;
+   */
+  image?: string;
+};
+
+/**
+ * Describes the message muster.v1.SetAvatarRequest.
+ * Use `create(SetAvatarRequestSchema)` to create a new message.
+ */
+export const SetAvatarRequestSchema: GenMessage<SetAvatarRequest, {jsonType: SetAvatarRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 25);
+
+/**
+ * What SetAvatar answers.
+ *
+ * @generated from message muster.v1.SetAvatarResponse
+ */
+export type SetAvatarResponse = Message<"muster.v1.SetAvatarResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What SetAvatar answers.
+ *
+ * @generated from message muster.v1.SetAvatarResponse
+ */
+export type SetAvatarResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.SetAvatarResponse.
+ * Use `create(SetAvatarResponseSchema)` to create a new message.
+ */
+export const SetAvatarResponseSchema: GenMessage<SetAvatarResponse, {jsonType: SetAvatarResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 26);
+
+/**
+ * What DeleteAvatar takes.
+ *
+ * @generated from message muster.v1.DeleteAvatarRequest
+ */
+export type DeleteAvatarRequest = Message<"muster.v1.DeleteAvatarRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+};
+
+/**
+ * What DeleteAvatar takes.
+ *
+ * @generated from message muster.v1.DeleteAvatarRequest
+ */
+export type DeleteAvatarRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+};
+
+/**
+ * Describes the message muster.v1.DeleteAvatarRequest.
+ * Use `create(DeleteAvatarRequestSchema)` to create a new message.
+ */
+export const DeleteAvatarRequestSchema: GenMessage<DeleteAvatarRequest, {jsonType: DeleteAvatarRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 27);
+
+/**
+ * What DeleteAvatar answers.
+ *
+ * @generated from message muster.v1.DeleteAvatarResponse
+ */
+export type DeleteAvatarResponse = Message<"muster.v1.DeleteAvatarResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What DeleteAvatar answers.
+ *
+ * @generated from message muster.v1.DeleteAvatarResponse
+ */
+export type DeleteAvatarResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.DeleteAvatarResponse.
+ * Use `create(DeleteAvatarResponseSchema)` to create a new message.
+ */
+export const DeleteAvatarResponseSchema: GenMessage<DeleteAvatarResponse, {jsonType: DeleteAvatarResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 28);
+
+/**
  * Keeps the roll of users of a project.
  *
  * @generated from service muster.v1.UserService
@@ -1184,6 +1338,30 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof RemoveLocatorRequestSchema;
     output: typeof RemoveLocatorResponseSchema;
+  },
+  /**
+   * Makes an image the user's avatar, in place of the one before, and `avatar_url` its address: see docs/avatars.md. The image is
+   * cut to a square about its centre and kept as WebP in three sizes, upright, in sRGB and without its metadata; of an
+   * animation, the first frame. One image is decoded at a time; RATE_LIMITED if too many wait.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, AVATAR_INVALID, RATE_LIMITED.
+   *
+   * @generated from rpc muster.v1.UserService.SetAvatar
+   */
+  setAvatar: {
+    methodKind: "unary";
+    input: typeof SetAvatarRequestSchema;
+    output: typeof SetAvatarResponseSchema;
+  },
+  /**
+   * Takes the user's avatar away: its images are removed and `avatar_url` is cleared, whoever set it. Safe to repeat.
+   * Reasons: USER_NOT_FOUND, USER_DELETED.
+   *
+   * @generated from rpc muster.v1.UserService.DeleteAvatar
+   */
+  deleteAvatar: {
+    methodKind: "unary";
+    input: typeof DeleteAvatarRequestSchema;
+    output: typeof DeleteAvatarResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_user_service, 0);

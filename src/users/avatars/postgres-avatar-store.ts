@@ -1,0 +1,30 @@
+import type { Clock } from "../../clock.ts";
+import type { Database } from "../../db/orm.ts";
+import { query } from "../../db/statement.ts";
+import { AVATAR_SIZES } from "./avatar-images.ts";
+import { READ_AVATAR, WRITE_IMAGES } from "./avatar-statements.ts";
+import type { AvatarStore } from "./avatar-store.ts";
+
+/** What a row says of one size: it holds the image, or names the object that does. */
+export type StoredAvatar = { readonly image: Buffer | null; readonly objectId: string | null };
+
+/** Keeps the images in the database: they come and go in the transaction of their user. */
+export function createPostgresAvatarStore({
+  db,
+  clock,
+}: {
+  readonly db: Database;
+  readonly clock: Clock;
+}): AvatarStore {
+  return {
+    async write({ projectId, signal }, { userId, hash, images, url }) {
+      const bytes = AVATAR_SIZES.map((size) => Buffer.from(images[size]));
+      const values = [projectId, userId, new Date(clock.now()), hash, url, ...bytes];
+      return (await query(db.pool, WRITE_IMAGES, values, signal)).length > 0;
+    },
+    async read({ projectId, signal }, hash, size) {
+      const [row] = await query<StoredAvatar>(db.pool, READ_AVATAR[size], [projectId, hash], signal);
+      return row?.image ?? undefined;
+    },
+  };
+}
