@@ -41,6 +41,7 @@ test("an empty environment is a development server's", () => {
     drainTimeoutMs: 20_000,
     serverUrl: undefined,
     otlpEndpoint: undefined,
+    avatarBucket: undefined,
   });
 });
 

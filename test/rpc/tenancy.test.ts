@@ -25,6 +25,8 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   BatchGetUsers: [{ refs: [{ id: userId }] }, "answered"],
   UpdateUser: [{ ref: { id: userId }, user: { name: "x" } }, "USER_NOT_FOUND"],
   DeleteUser: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
+  SetAvatar: [{ ref: { id: userId }, image: "/9j/" }, "USER_NOT_FOUND"],
+  DeleteAvatar: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   DefineAttribute: [{ definition: { key: "mine", contentTypes: ["text/html"] } }, "answered"],
   ListAttributeDefinitions: [{}, "answered"],
   SetAttributes: [

@@ -21,6 +21,9 @@ export interface EncoderLimits {
 
 export const ENCODER_LIMITS: EncoderLimits = { mostWaiting: 16, timeoutMs: 20_000, heapMb: 128 };
 
+/** What the worker runs. */
+const PROGRAM = new URL("./image-worker.ts", import.meta.url);
+
 /** When to come back after a refusal because too many wait, in milliseconds. */
 const RETRY_MS = 2_000;
 
@@ -30,7 +33,7 @@ interface Job {
 }
 
 /** An encoder whose worker thread starts with the first image. It decodes one at a time: images must not take all processors. */
-export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS): ImageEncoder {
+export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, program = PROGRAM): ImageEncoder {
   const waiting = new Set<Job>();
   let busy = false;
   let worker: Worker | undefined;
@@ -51,7 +54,7 @@ export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS): Image
     for (const job of waiting) {
       waiting.delete(job);
       try {
-        worker ??= await startWorker(limits, forget);
+        worker ??= await startWorker(program, limits, forget);
         job.result.resolve(await ask(worker, job.image, limits, clock));
       } catch (error) {
         job.result.reject(error as Error);
@@ -90,10 +93,10 @@ const refusal = (problem: ImageProblem): MusterError =>
     violations: [{ field: "image", description: IMAGE_PROBLEMS[problem] }],
   });
 
-async function startWorker({ heapMb }: EncoderLimits, onExit: (ended: Worker) => void): Promise<Worker> {
+async function startWorker(program: URL, { heapMb }: EncoderLimits, onExit: (ended: Worker) => void): Promise<Worker> {
   // libvips must stay loaded when the worker ends: its threads may outlive the worker's by a moment.
   await import("sharp");
-  const worker = new Worker(new URL("./image-worker.ts", import.meta.url), {
+  const worker = new Worker(program, {
     name: "muster-images",
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   });

@@ -1,0 +1,156 @@
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { beforeEach, expect, test } from "vitest";
+import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
+import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { testDatabase } from "../support/database.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { settingsFor, startMuster } from "../support/muster-process.ts";
+import { reasonOf, refusalOf } from "../support/refusal.ts";
+import { startS3Server } from "../support/s3-server.ts";
+import { startApp } from "../support/start-app.ts";
+import { atSize, someImage, visit } from "./avatar-fixture.ts";
+
+const MINUTE = 60_000;
+const s3 = await startS3Server();
+const app = await startApp({ config: { avatarBucket: s3.settings } });
+const alice = { ref: { case: "externalId", value: "alice" } } as const;
+beforeEach(() => s3.refuse(() => false));
+
+/** A user in a project of its own. */
+async function someUser() {
+  const users = (await app.project()).system(UserService);
+  await users.upsertUser({ externalId: "alice" });
+  return users;
+}
+
+/** Lets time pass until the bucket holds this. */
+const holds = (keys: readonly string[]) =>
+  expect
+    .poll(
+      async () => {
+        await app.clock.advance(MINUTE);
+        return s3.keys();
+      },
+      { timeout: 30_000 },
+    )
+    .toEqual(keys);
+
+const isPut = (method: string) => method === "PUT";
+
+test("an object's key is the prefix, the project, a name of its own, and the size", async () => {
+  const { id, system } = await app.project();
+  await system(UserService).upsertUser({ externalId: "alice" });
+  await system(UserService).setAvatar({ ref: alice, image: await someImage(1) });
+  const keys = (await s3.keys()).filter((key) => key.includes(id));
+  const names = new Set(keys.map((key) => key.split("/").at(-2)));
+  expect(names.size).toBe(1);
+  const folder = `pictures/v1.${id}/${[...names][0]}`;
+  expect(keys).toEqual([`${folder}/256.webp`, `${folder}/512.webp`, `${folder}/64.webp`]);
+});
+
+test("while the bucket is away, uploads and images are refused for the moment, and nothing else is", async () => {
+  const users = await someUser();
+  const { user: before } = await users.setAvatar({ ref: alice, image: await someImage(2) });
+  s3.refuse(() => true);
+  const { reason, retryAfter } = await refusalOf(users.setAvatar({ ref: alice, image: await someImage(3) }));
+  expect([reason, retryAfter]).toEqual(["STORAGE_UNAVAILABLE", 1]);
+  const { status, headers } = await visit(app, before?.avatarUrl ?? "");
+  expect([status, headers?.["retry-after"]]).toEqual([503, "1"]);
+  expect((await users.getUser({ ref: alice })).user).toEqual(before);
+  s3.refuse(() => false);
+  expect((await visit(app, before?.avatarUrl ?? "")).status).toBe(200);
+});
+
+test("an upload that fails half-way changes nothing, and what it left is removed", async () => {
+  const users = await someUser();
+  const { user: before } = await users.setAvatar({ ref: alice, image: await someImage(4) });
+  const keys = await s3.keys();
+  s3.refuse((method, path) => isPut(method) && path.endsWith("/512.webp"));
+  const upload = users.setAvatar({ ref: alice, image: await someImage(5) });
+  expect(await reasonOf(upload)).toBe("STORAGE_UNAVAILABLE");
+  expect((await s3.keys()).length).toBe(keys.length + 2);
+  expect((await users.getUser({ ref: alice })).user).toEqual(before);
+  await holds(keys);
+  for (const size of [64, 256, 512]) expect((await visit(app, atSize(before?.avatarUrl ?? "", size))).status).toBe(200);
+});
+
+test("a removal that fails is tried again until it succeeds", async () => {
+  const keys = await s3.keys();
+  const users = await someUser();
+  await users.setAvatar({ ref: alice, image: await someImage(6) });
+  let tries = 0;
+  s3.refuse((method) => {
+    if (method === "DELETE") tries += 1;
+    return method === "DELETE";
+  });
+  await users.deleteUser({ ref: alice });
+  for (const most of [1, 2, 3])
+    await expect
+      .poll(
+        async () => {
+          await app.clock.advance(5_000);
+          return tries;
+        },
+        { timeout: 20_000 },
+      )
+      .toBeGreaterThanOrEqual(most);
+  expect((await s3.keys()).length).toBe(keys.length + 3);
+  s3.refuse(() => false);
+  await holds(keys);
+});
+
+test("a bucket that refuses its key is a fault of the server, and the caller learns nothing of it", async () => {
+  const avatarBucket = { ...s3.settings, secretAccessKey: "wrong" };
+  const other = await startApp({ config: { avatarBucket } });
+  const users = (await other.project()).system(UserService);
+  await users.upsertUser({ externalId: "alice" });
+  const { reason, error } = await refusalOf(users.setAvatar({ ref: alice, image: await someImage(7) }));
+  expect([reason, error.rawMessage]).toEqual(["INTERNAL", "Internal error"]);
+});
+
+test("kill -9, in the middle of an upload and before a removal: all that no user has is removed", async () => {
+  const db = await testDatabase();
+  const { endpoint, bucket, region, accessKeyId, secretAccessKey, prefix } = s3.settings;
+  const production = settingsFor(db.address);
+  const env = {
+    ...production,
+    MUSTER_AVATAR_S3_ENDPOINT: endpoint,
+    MUSTER_AVATAR_S3_BUCKET: bucket,
+    MUSTER_AVATAR_S3_REGION: region,
+    MUSTER_AVATAR_S3_ACCESS_KEY_ID: accessKeyId,
+    MUSTER_AVATAR_S3_SECRET_ACCESS_KEY: secretAccessKey,
+    MUSTER_AVATAR_S3_PREFIX: prefix,
+  };
+  const before = await s3.keys();
+  const server = await startMuster(env);
+  const transport = createConnectTransport({ baseUrl: server.url, httpVersion: "2" });
+  const operator = { headers: { authorization: `Bearer ${production["MUSTER_OPERATOR_KEY"]}` } };
+  const { project } = await createClient(ProjectService, transport).createProject({ displayName: "x" }, operator);
+  const projectId = project?.id ?? "";
+  const { accessKey } = await createClient(ProjectService, transport).createAccessKey({ projectId }, operator);
+  const users = createClient(UserService, transport);
+  const system = { headers: { authorization: `Bearer ${accessKey}` } };
+  await users.upsertUser({ externalId: "alice" }, system);
+  const { user } = await users.setAvatar({ ref: alice, image: await someImage(8) }, system);
+  await users.upsertUser({ externalId: "bob" }, system);
+  const bob = { ref: { case: "externalId", value: "bob" } } as const;
+  await users.setAvatar({ ref: bob, image: await someImage(9) }, system);
+  const isHeld = Promise.withResolvers<void>();
+  s3.refuse((method, path) => {
+    if (isPut(method) && path.endsWith("/512.webp")) isHeld.resolve();
+    return isPut(method) && path.endsWith("/512.webp") ? "hang" : method === "DELETE";
+  });
+  const cutOff = users.setAvatar({ ref: alice, image: await someImage(10) }, system).catch(() => "cut off");
+  await isHeld.promise;
+  await users.deleteUser({ ref: bob }, system);
+  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before.length + 8);
+  server.process.kill("SIGKILL");
+  await server.outcome;
+  expect(await cutOff).toBe("cut off");
+  s3.refuse(() => false);
+  const clock = createFakeClock(Date.now() + 16 * MINUTE);
+  const next = await startApp({ db, clock, config: { avatarBucket: s3.settings, publicUrl: server.url } });
+  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before.length + 3);
+  expect((await visit(next, user?.avatarUrl ?? "")).status).toBe(200);
+});
