@@ -50,6 +50,43 @@ test("a setting that is set to nothing counts as not set", () => {
   expect(readConfig(empty)).toEqual(readConfig({}));
 });
 
+const BUCKET = {
+  MUSTER_AVATAR_S3_ENDPOINT: "https://s3.example/",
+  MUSTER_AVATAR_S3_BUCKET: "muster-avatars",
+  MUSTER_AVATAR_S3_ACCESS_KEY_ID: "AKIA",
+  MUSTER_AVATAR_S3_SECRET_ACCESS_KEY: "s3cret",
+};
+
+test("avatars are kept in a bucket where all that it needs is set", () => {
+  const settings = {
+    endpoint: "https://s3.example",
+    bucket: "muster-avatars",
+    accessKeyId: "AKIA",
+    secretAccessKey: "s3cret",
+    region: "us-east-1",
+    prefix: "avatars/",
+  };
+  expect(readConfig(BUCKET).avatarBucket).toEqual(settings);
+  const more = { MUSTER_AVATAR_S3_REGION: "eu-1", MUSTER_AVATAR_S3_PREFIX: "a/b.c/" };
+  expect(readConfig({ ...BUCKET, ...more }).avatarBucket).toEqual({ ...settings, region: "eu-1", prefix: "a/b.c/" });
+  for (const name of Object.keys(BUCKET)) {
+    const [problem, ...others] = problemsOf({ ...BUCKET, [name]: "" });
+    expect([problem, others]).toEqual([`${Object.keys(BUCKET).join(", ")} must be set together`, []]);
+  }
+});
+
+test.each([
+  ["MUSTER_AVATAR_S3_ENDPOINT", "s3.example"],
+  ["MUSTER_AVATAR_S3_BUCKET", "My_Bucket"],
+  ["MUSTER_AVATAR_S3_BUCKET", "../other"],
+  ["MUSTER_AVATAR_S3_PREFIX", "/a"],
+  ["MUSTER_AVATAR_S3_PREFIX", "a//b"],
+  ["MUSTER_AVATAR_S3_PREFIX", "a/../b"],
+  ["MUSTER_AVATAR_S3_PREFIX", "a?b"],
+])("%s does not take %s", (name, value) => {
+  expect(problemsOf({ ...BUCKET, [name]: value })[0]).toMatch(new RegExp(`^${name} must`));
+});
+
 test("variables that are not Muster's are left alone", () => {
   expect(problemsOf({ PATH: "/bin", MUSTERS: "x", REDIS_HOST: "y" })).toEqual([]);
 });

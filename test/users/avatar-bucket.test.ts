@@ -1,4 +1,4 @@
-import { createClient } from "@connectrpc/connect";
+import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { beforeEach, expect, test } from "vitest";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
@@ -25,8 +25,8 @@ async function someUser() {
 }
 
 /** Lets time pass until the bucket holds this. */
-const holds = (keys: readonly string[]) =>
-  expect
+const holds = async (keys: readonly string[]) =>
+  await expect
     .poll(
       async () => {
         await app.clock.advance(MINUTE);
@@ -109,12 +109,10 @@ test("a bucket that refuses its key is a fault of the server, and the caller lea
   expect([reason, error.rawMessage]).toEqual(["INTERNAL", "Internal error"]);
 });
 
-test("kill -9, in the middle of an upload and before a removal: all that no user has is removed", async () => {
-  const db = await testDatabase();
+/** The settings of a process that keeps avatars in the bucket. */
+function bucketSettings(): Record<string, string> {
   const { endpoint, bucket, region, accessKeyId, secretAccessKey, prefix } = s3.settings;
-  const production = settingsFor(db.address);
-  const env = {
-    ...production,
+  return {
     MUSTER_AVATAR_S3_ENDPOINT: endpoint,
     MUSTER_AVATAR_S3_BUCKET: bucket,
     MUSTER_AVATAR_S3_REGION: region,
@@ -122,35 +120,50 @@ test("kill -9, in the middle of an upload and before a removal: all that no user
     MUSTER_AVATAR_S3_SECRET_ACCESS_KEY: secretAccessKey,
     MUSTER_AVATAR_S3_PREFIX: prefix,
   };
-  const before = await s3.keys();
-  const server = await startMuster(env);
-  const transport = createConnectTransport({ baseUrl: server.url, httpVersion: "2" });
-  const operator = { headers: { authorization: `Bearer ${production["MUSTER_OPERATOR_KEY"]}` } };
-  const { project } = await createClient(ProjectService, transport).createProject({ displayName: "x" }, operator);
-  const projectId = project?.id ?? "";
-  const { accessKey } = await createClient(ProjectService, transport).createAccessKey({ projectId }, operator);
-  const users = createClient(UserService, transport);
-  const system = { headers: { authorization: `Bearer ${accessKey}` } };
-  await users.upsertUser({ externalId: "alice" }, system);
-  const { user } = await users.setAvatar({ ref: alice, image: await someImage(8) }, system);
-  await users.upsertUser({ externalId: "bob" }, system);
+}
+
+/** A client of a project's own of the server at `url`. */
+async function usersAt(url: string, operatorKey: string) {
+  const bearer = (key: string): Interceptor[] => [
+    (next) => (request) => {
+      request.header.set("authorization", `Bearer ${key}`);
+      return next(request);
+    },
+  ];
+  const transport = (key: string) =>
+    createConnectTransport({ baseUrl: url, httpVersion: "2", interceptors: bearer(key) });
+  const projects = createClient(ProjectService, transport(operatorKey));
+  const { project } = await projects.createProject({ displayName: "x" });
+  const { accessKey } = await projects.createAccessKey({ projectId: project?.id ?? "" });
+  return createClient(UserService, transport(accessKey));
+}
+
+test("kill -9, in the middle of an upload and before a removal: all that no user has is removed", async () => {
+  const db = await testDatabase();
+  const before = (await s3.keys()).length;
+  const settings = settingsFor(db.address);
+  const server = await startMuster({ ...settings, ...bucketSettings() });
+  const users = await usersAt(server.url, settings["MUSTER_OPERATOR_KEY"] ?? "");
   const bob = { ref: { case: "externalId", value: "bob" } } as const;
-  await users.setAvatar({ ref: bob, image: await someImage(9) }, system);
-  const isHeld = Promise.withResolvers<void>();
+  await users.batchUpsertUsers({ users: [{ externalId: "alice" }, { externalId: "bob" }] });
+  const { user } = await users.setAvatar({ ref: alice, image: await someImage(8) });
+  await users.setAvatar({ ref: bob, image: await someImage(9) });
+  const held = Promise.withResolvers<void>();
   s3.refuse((method, path) => {
-    if (isPut(method) && path.endsWith("/512.webp")) isHeld.resolve();
-    return isPut(method) && path.endsWith("/512.webp") ? "hang" : method === "DELETE";
+    if (!isPut(method) || !path.endsWith("/512.webp")) return method === "DELETE";
+    held.resolve();
+    return "hang";
   });
-  const cutOff = users.setAvatar({ ref: alice, image: await someImage(10) }, system).catch(() => "cut off");
-  await isHeld.promise;
-  await users.deleteUser({ ref: bob }, system);
-  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before.length + 8);
+  const cutOff = users.setAvatar({ ref: alice, image: await someImage(10) }).catch(() => "cut off");
+  await held.promise;
+  await users.deleteUser({ ref: bob });
+  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before + 8);
   server.process.kill("SIGKILL");
   await server.outcome;
   expect(await cutOff).toBe("cut off");
   s3.refuse(() => false);
   const clock = createFakeClock(Date.now() + 16 * MINUTE);
-  const next = await startApp({ db, clock, config: { avatarBucket: s3.settings, publicUrl: server.url } });
-  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before.length + 3);
+  const next = await startApp({ db, clock, config: { avatarBucket: s3.settings } });
+  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before + 3);
   expect((await visit(next, user?.avatarUrl ?? "")).status).toBe(200);
 });

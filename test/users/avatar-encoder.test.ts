@@ -103,13 +103,13 @@ test.for(["throw new Error('broken')", "process.exit(1)"])(
   },
 );
 
-test("what waits when the server ends is told so", async () => {
+test("what is under way or waits when the server ends is told so, and nothing more is taken", async () => {
   const { encoder } = startEncoder();
-  const first = encoder.encode(heavy).catch(() => "ended");
-  const waiting = refusalBy(encoder.encode(heavy));
+  await encoder.encode(await someImage(1));
+  const refused = [heavy, heavy].map((image) => refusalBy(encoder.encode(image)));
   await encoder[Symbol.asyncDispose]();
-  expect((await waiting).reason).toBe("SHUTTING_DOWN");
-  await first;
+  refused.push(refusalBy(encoder.encode(heavy)));
+  expect((await Promise.all(refused)).map(({ reason }) => reason)).toEqual(Array(3).fill("SHUTTING_DOWN"));
 });
 
 test("noise, which compresses worst, is taken", async () => {

@@ -31,8 +31,8 @@ const stores: { name: string; app: TestApp; settled(): Promise<void>; count(): P
   {
     name: "in a bucket",
     app: inBucket,
-    settled: () =>
-      expect
+    settled: async () =>
+      await expect
         .poll(
           async () => {
             await inBucket.clock.advance(60_000);

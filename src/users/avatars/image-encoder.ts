@@ -36,6 +36,7 @@ interface Job {
 export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, program = PROGRAM): ImageEncoder {
   const waiting = new Set<Job>();
   let busy = false;
+  let ended = false;
   let worker: Worker | undefined;
 
   const stop = async () => {
@@ -44,8 +45,8 @@ export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, progra
     await stopped?.terminate();
   };
 
-  const forget = (ended: Worker) => {
-    if (worker === ended) worker = undefined;
+  const forget = (gone: Worker) => {
+    if (worker === gone) worker = undefined;
   };
 
   async function work(): Promise<void> {
@@ -55,11 +56,13 @@ export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, progra
       waiting.delete(job);
       try {
         worker ??= await startWorker(program, limits, forget);
+        // All of it may have ended while the worker started.
+        if (ended) throw shuttingDown();
         job.result.resolve(await ask(worker, job.image, limits, clock));
       } catch (error) {
-        job.result.reject(error as Error);
+        job.result.reject(ended ? shuttingDown() : (error as Error));
         // One that failed otherwise than by an answer is not asked again.
-        if (!(error instanceof MusterError) || error.extra.metadata?.["problem"] === "TIME") void stop();
+        if (ended || !(error instanceof MusterError) || error.extra.metadata?.["problem"] === "TIME") void stop();
       }
     }
     busy = false;
@@ -67,6 +70,7 @@ export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, progra
 
   return {
     async encode(image, signal) {
+      if (ended) throw shuttingDown();
       if (!isKnownFormat(image)) throw refusal("FORMAT");
       if (waiting.size >= limits.mostWaiting) throw new MusterError("RATE_LIMITED", { retryAfterMs: RETRY_MS });
       const job: Job = { image, result: Promise.withResolvers() };
@@ -80,12 +84,15 @@ export function createImageEncoder(clock: Clock, limits = ENCODER_LIMITS, progra
       return job.result.promise.finally(() => signal?.removeEventListener("abort", leave));
     },
     async [Symbol.asyncDispose]() {
-      for (const job of waiting) job.result.reject(new MusterError("SHUTTING_DOWN"));
+      ended = true;
+      for (const job of waiting) job.result.reject(shuttingDown());
       waiting.clear();
       await stop();
     },
   };
 }
+
+const shuttingDown = () => new MusterError("SHUTTING_DOWN");
 
 const refusal = (problem: ImageProblem): MusterError =>
   new MusterError("AVATAR_INVALID", {
@@ -93,7 +100,7 @@ const refusal = (problem: ImageProblem): MusterError =>
     violations: [{ field: "image", description: IMAGE_PROBLEMS[problem] }],
   });
 
-async function startWorker(program: URL, { heapMb }: EncoderLimits, onExit: (ended: Worker) => void): Promise<Worker> {
+async function startWorker(program: URL, { heapMb }: EncoderLimits, onExit: (gone: Worker) => void): Promise<Worker> {
   // libvips must stay loaded when the worker ends: its threads may outlive the worker's by a moment.
   await import("sharp");
   const worker = new Worker(program, {
