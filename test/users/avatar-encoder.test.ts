@@ -31,7 +31,8 @@ test("fifty uploads at once: as many as may wait are taken, the others are told 
   const users = (await app.project()).system(UserService);
   await users.upsertUser({ externalId: "alice" });
   const ref = { ref: { case: "externalId", value: "alice" } } as const;
-  const calls = Array.from({ length: 50 }, () => users.setAvatar({ ref, image: heavy }));
+  const image = await plain(3_000, 2_000).png().toBuffer();
+  const calls = Array.from({ length: 50 }, () => users.setAvatar({ ref, image }));
   const outcomes = await Promise.all(
     calls.map((call) =>
       call.then(

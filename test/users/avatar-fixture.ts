@@ -69,6 +69,21 @@ export function animatedPng(side: number): Buffer {
   ]);
 }
 
+/** An animated WebP of two frames, red and blue. */
+export async function animatedWebp(): Promise<Buffer> {
+  const frames = await Promise.all([plain(40, 40), plain(40, 40, BLUE)].map((frame) => frame.png().toBuffer()));
+  return sharp(frames, { join: { animated: true } })
+    .webp({ loop: 0, delay: [50, 50] })
+    .toBuffer();
+}
+
+/** A red PNG with a text that is so long when it is unpacked, in bytes. */
+export function pngWithText(bytes: number): Buffer {
+  const text = Buffer.concat([Buffer.from("text\0\0", "latin1"), deflateSync(Buffer.alloc(bytes))]);
+  const image = [chunk("IDAT", rowsOf(40, 40, RED)), chunk("IEND", Buffer.alloc(0))];
+  return Buffer.concat([SIGNATURE, headerOf(40, 40), chunk("zTXt", text), ...image]);
+}
+
 /** The colour of one pixel of an image. */
 export async function colourAt(image: Uint8Array, left: number, top: number): Promise<Colour> {
   const pixel = await sharp(image).removeAlpha().extract({ left, top, width: 1, height: 1 }).raw().toBuffer();

@@ -1,9 +1,23 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { firstFrameOf } from "../../src/users/avatars/first-frame.ts";
 import { refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
-import { animatedPng, atSize, BLUE, colourAt, isLike, plain, pngOf, RED, redAndBlue, visit } from "./avatar-fixture.ts";
+import {
+  animatedPng,
+  animatedWebp,
+  atSize,
+  BLUE,
+  colourAt,
+  isLike,
+  plain,
+  pngOf,
+  pngWithText,
+  RED,
+  redAndBlue,
+  visit,
+} from "./avatar-fixture.ts";
 
 const app = await startApp();
 const project = await app.project();
@@ -74,16 +88,41 @@ test("colours of print become those of screens, grey stays grey, and what is tra
 });
 
 test("of an animation the first frame is taken", async () => {
-  const frames = await Promise.all([plain(40, 40), plain(40, 40, BLUE)].map((frame) => frame.png().toBuffer()));
-  const webp = await sharp(frames, { join: { animated: true } })
-    .webp({ loop: 0, delay: [50, 50] })
-    .toBuffer();
+  const webp = await animatedWebp();
   expect((await sharp(webp).metadata()).pages).toBe(2);
   for (const image of [webp, animatedPng(40)]) {
     const avatar = await avatarOf(image);
     expect(isLike(await colourAt(avatar, 128, 128), RED)).toBe(true);
     expect((await sharp(avatar).metadata()).pages).toBeUndefined();
   }
+});
+
+test("a WebP reaches the decoder without all that follows its first frame, however much it is", async () => {
+  const webp = await animatedWebp();
+  const at = webp.indexOf("ANMF");
+  const start = webp.subarray(0, at);
+  const frame = webp.subarray(at, at + 8 + webp.readUInt32LE(at + 4));
+  const count = Math.floor((5 * 1024 * 1024 - at) / frame.length);
+  const frames = Buffer.concat([start, ...Array<Buffer>(count).fill(frame)]);
+  const chunks = Buffer.concat([start, frame, Buffer.alloc(4 * 1024 * 1024, "JUNK\0\0\0\0")]);
+  for (const image of [frames, chunks]) {
+    image.writeUInt32LE(image.length - 8, 4);
+    expect(firstFrameOf(image)).toHaveLength(start.length + frame.length);
+    expect(isLike(await colourAt(await avatarOf(image), 128, 128), RED)).toBe(true);
+  }
+});
+
+test("a text that unpacks to many times an image's size is left alone", async () => {
+  expect(isLike(await colourAt(await avatarOf(pngWithText(100_000_000)), 128, 128), RED)).toBe(true);
+});
+
+test("a WebP with transparency, a profile and a direction is taken whole", async () => {
+  const half = await (await redAndBlue(200, 100)).removeAlpha().ensureAlpha(0.5).png().toBuffer();
+  const image = await sharp(half).withIccProfile("p3").withMetadata({ orientation: 6 }).webp().toBuffer();
+  const avatar = await avatarOf(image);
+  expect((await sharp(avatar).metadata()).hasAlpha).toBe(true);
+  expect(isLike(await colourAt(avatar, 128, 20), RED)).toBe(true);
+  expect(isLike(await colourAt(avatar, 128, 236), BLUE)).toBe(true);
 });
 
 test("what hides behind or in an image is gone: the pixels are encoded anew", async () => {

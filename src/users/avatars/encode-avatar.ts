@@ -1,5 +1,6 @@
 import sharp, { type Sharp, type SharpOptions } from "sharp";
 import { AVATAR_SIZES, type AvatarImages, type ImageProblem, MOST_PIXELS } from "./avatar-images.ts";
+import { firstFrameOf } from "./first-frame.ts";
 
 /** An image that cannot be an avatar. */
 export class UnusableImage extends Error {
@@ -17,8 +18,8 @@ const DECODE_SECONDS = 10;
 const QUALITY = 80;
 const LARGEST = Math.max(...AVATAR_SIZES);
 
-/** What is not whole is refused; what decoders merely wonder about is not. Only the first frame of an animation is read. */
-const READING: SharpOptions = { failOn: "error", limitInputPixels: MOST_PIXELS, sequentialRead: true, pages: 1 };
+/** What is not whole is refused; what decoders merely wonder about is not. */
+const READING: SharpOptions = { failOn: "error", limitInputPixels: MOST_PIXELS, sequentialRead: true };
 
 /**
  * Leaves libvips three decoders, that of JPEG, PNG and WebP, one thread and no cache. It holds for the whole process: libvips
@@ -37,7 +38,8 @@ export function restrictDecoders(): void {
  * Decodes an image once, turns it upright as its metadata says, cuts the square about its centre, and gives each size as WebP in
  * sRGB without metadata. Throws UnusableImage.
  */
-export async function encodeAvatar(image: Uint8Array): Promise<AvatarImages> {
+export async function encodeAvatar(sent: Uint8Array): Promise<AvatarImages> {
+  const image = firstFrameOf(sent);
   // The header alone is read for this, so that no pixel of too many is.
   const { width, height } = await orFail(() => sharp(image, { ...READING, limitInputPixels: false }).metadata());
   if (width * height > MOST_PIXELS) throw new UnusableImage("PIXELS");
