@@ -31,6 +31,7 @@ import type { MessageLimit } from "./rpc/strict-decode-request.ts";
 import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck, warmUp } from "./rpc/validate.ts";
 import { createSealer } from "./sealing.ts";
+import { createSenders } from "./senders/senders.ts";
 import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
@@ -113,6 +114,8 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
   return {
     tokenTtlMs,
     projects,
+    sealer,
+    senders: createSenders(config, clock, newId, logger),
     attributes: createAttributeDefinitions(db, clock),
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
@@ -125,7 +128,7 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, attributes, accessKeys, tokens, presence, avatars, check, tokenTtlMs } = features;
+  const { projects, attributes, accessKeys, tokens, presence, avatars, sealer, senders, check, tokenTtlMs } = features;
   const base = { db, clock, newId, projects };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
@@ -135,6 +138,8 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
       ...base,
       avatars,
       attributes,
+      sealer,
+      senders,
       check,
       announceDeletion: presence.announceDeletion,
       statusOf: statusFor,

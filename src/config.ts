@@ -1,18 +1,8 @@
+import { ConfigError } from "./config-error.ts";
 import { parseDatabaseUrl } from "./db/database-url.ts";
 import { LOG_LEVELS } from "./logger.ts";
+import { readValues, type Setting } from "./setting.ts";
 import * as values from "./setting-values.ts";
-import { StartError } from "./start-error.ts";
-
-/** One setting of the environment. */
-export interface Setting<T> {
-  readonly name: string;
-  /** For people: what it does, its unit and its bounds. */
-  readonly description: string;
-  /** What is taken when it is not set, in the form it would be set in. A secret has none. */
-  readonly default?: string;
-  /** Gives the value. Throws an Error that continues "NAME …" and repeats nothing of the text. */
-  readonly parse: (text: string) => T;
-}
 
 /** Every setting there is, by its name in a config: the reference is generated from it. */
 export const SETTINGS = {
@@ -163,6 +153,35 @@ export const SETTINGS = {
       "For the command line: the server that `muster project` and `muster key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`. If not set: the development server of the data folder.",
     parse: values.httpUrl,
   },
+  smtp: {
+    name: "SMTP_URL",
+    description:
+      "The server that mail is handed to, as `smtp://user:password@host:587` or `smtps://host`; a password is sent over TLS only. If not set, for development: mail is written to `mail/` in the data folder.",
+    parse: values.smtpUrl,
+  },
+  mailFrom: {
+    name: "MUSTER_MAIL_FROM",
+    description: "The address that mail is sent from.",
+    default: "muster@localhost",
+    parse: values.emailAddress,
+  },
+  smsWebhookUrl: {
+    name: "MUSTER_SMS_WEBHOOK_URL",
+    description: "Where text messages are posted to for delivery, by https. If not set: phones cannot be verified.",
+    parse: values.httpUrl,
+  },
+  smsWebhookSecret: {
+    name: "MUSTER_SMS_WEBHOOK_SECRET",
+    description:
+      "What signs the posts to `MUSTER_SMS_WEBHOOK_URL` by Standard Webhooks: `whsec_` and 24 to 64 random bytes in base64.",
+    parse: values.webhookSecret,
+  },
+  egressAllow: {
+    name: "MUSTER_EGRESS_ALLOW",
+    description:
+      "Where Muster may call although it is a private address or plain http: `host:port`, several separated by commas. If not set: nowhere.",
+    parse: values.hostsWithPorts,
+  },
   otlpEndpoint: {
     name: "OTEL_EXPORTER_OTLP_ENDPOINT",
     description:
@@ -187,12 +206,19 @@ type BucketSetting = Extract<keyof Settings, `avatarS3${string}`>;
 /** What only a development server may leave out: it then makes its own. */
 type Provided = "database" | "operatorKey" | "encryptionKeys";
 
+/** Lists, which are empty where they are not set; and what is set together or not at all. */
+type Listed = "trustedProxies" | "egressAllow";
+type WebhookKey = "smsWebhookUrl" | "smsWebhookSecret";
+
 /** What the environment says, with the defaults filled in. */
 export interface EnvironmentConfig
-  extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | "trustedProxies" | BucketSetting> {
+  extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | Listed | WebhookKey | BucketSetting> {
   /** PEM files; undefined: no TLS. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly trustedProxies: readonly string[];
+  readonly egressAllow: readonly string[];
+  /** Undefined: no text messages. */
+  readonly smsWebhook: { readonly url: string; readonly secret: Uint8Array } | undefined;
   /** Where avatars are kept; undefined: in the database. */
   readonly avatarBucket:
     | Readonly<Record<"endpoint" | "bucket" | "region" | "accessKeyId" | "secretAccessKey" | "prefix", string>>
@@ -207,17 +233,6 @@ export interface Config extends Omit<EnvironmentConfig, Provided> {
   readonly encryptionKeys: readonly Uint8Array[];
 }
 
-/** Everything that is wrong with the environment. Names settings, never a value. */
-export class ConfigError extends StartError {
-  override readonly name = "ConfigError";
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(["The configuration is not valid:", ...problems].join("\n  "));
-    this.problems = problems;
-  }
-}
-
 /**
  * Reads the settings. Throws ConfigError naming all problems at once; names that begin with MUSTER_ have to be known.
  * Only a server that is given its database needs to be given its secrets.
@@ -230,19 +245,27 @@ export function readConfig(
   const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.name));
   for (const name of Object.keys(env).toSorted())
     if (name.startsWith("MUSTER_") && !known.has(name)) problems.push(`${name} is not a setting of Muster`);
-  const { tlsCertFile, tlsKeyFile, trustedProxies = [], ...others } = readValues(env, problems);
+  const read = readValues(SETTINGS, env, problems) as Values;
+  const { tlsCertFile, tlsKeyFile, smsWebhookUrl, smsWebhookSecret, ...set } = read;
+  const { trustedProxies = [], egressAllow = [], ...others } = set;
   const { avatarBucket, rest } = withBucket(others);
-  const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
   const isSet = (key: keyof Settings) => Boolean(env[SETTINGS[key].name]);
-  if (isSet("tlsCertFile") !== isSet("tlsKeyFile"))
-    problems.push(`${SETTINGS.tlsCertFile.name} and ${SETTINGS.tlsKeyFile.name} must be set together`);
+  for (const [one, other] of TOGETHER)
+    if (isSet(one) !== isSet(other))
+      problems.push(`${SETTINGS[one].name} and ${SETTINGS[other].name} must be set together`);
+  if (smsWebhookUrl && !mayBeCalled(smsWebhookUrl, egressAllow))
+    problems.push(
+      `${SETTINGS.smsWebhookUrl.name} must be https, unless ${SETTINGS.egressAllow.name} names its host and port`,
+    );
   if (BUCKET_SETTINGS.some(isSet) && !BUCKET_SETTINGS.every(isSet))
     problems.push(`${BUCKET_SETTINGS.map((key) => SETTINGS[key].name).join(", ")} must be set together`);
   if (secrets && isSet("database"))
     for (const key of ["operatorKey", "encryptionKeys"] as const)
       if (!isSet(key)) problems.push(`${SETTINGS[key].name} must be set when ${SETTINGS.database.name} is`);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { ...rest, tls, trustedProxies, avatarBucket };
+  const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
+  const smsWebhook = smsWebhookUrl && smsWebhookSecret ? { url: smsWebhookUrl, secret: smsWebhookSecret } : undefined;
+  return { ...rest, tls, trustedProxies, egressAllow, smsWebhook, avatarBucket };
 }
 
 /** Takes the settings of the bucket together: there is one where all are set that it cannot do without. */
@@ -263,16 +286,10 @@ function withBucket<V extends Pick<Values, BucketSetting>>(values: V) {
   };
 }
 
-/** An empty value counts as none: that is what `NAME=` in an env file means. */
-function readValues(env: Readonly<Record<string, string | undefined>>, problems: string[]): Values {
-  const entries = Object.entries<Setting<unknown>>(SETTINGS).map(([key, setting]) => {
-    const text = env[setting.name] || setting.default;
-    try {
-      return [key, text === undefined ? undefined : setting.parse(text)];
-    } catch (error) {
-      problems.push(`${setting.name} ${(error as Error).message}`);
-      return [key, undefined];
-    }
-  });
-  return Object.fromEntries(entries) as Values;
-}
+const TOGETHER = [
+  ["tlsCertFile", "tlsKeyFile"],
+  ["smsWebhookUrl", "smsWebhookSecret"],
+] as const satisfies [keyof Settings, keyof Settings][];
+
+const mayBeCalled = (url: string, allowed: readonly string[]): boolean =>
+  url.startsWith("https:") || allowed.includes(values.hostWithPort(new URL(url)));

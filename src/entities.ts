@@ -6,6 +6,7 @@ import { ProjectEntity } from "./projects/project.entity.ts";
 import { SigningKeyEntity } from "./tokens/signing-key.entity.ts";
 import { TokenEntity } from "./tokens/token.entity.ts";
 import { AttributeDefinitionEntity } from "./users/attribute-definition.entity.ts";
+import { LocatorCodeEntity } from "./users/locator-code.entity.ts";
 import { DeletedUserEntity, UserEntity } from "./users/user.entity.ts";
 
 /** Every entity of every feature: what MikroORM is opened with. */
@@ -14,6 +15,7 @@ export const ENTITIES: EntitySchema[] = [
   AccessKeyEntity,
   UserEntity,
   DeletedUserEntity,
+  LocatorCodeEntity,
   AttributeDefinitionEntity,
   EventEntity,
   SigningKeyEntity,

@@ -51,8 +51,12 @@ export const ERRORS = {
   INTERNAL: { code: "internal", message: "Internal error" },
   READER_STALLED: { code: "failed_precondition", message: "The stream's reader accepted nothing for too long" },
   LOCATOR_NOT_FOUND: { code: "not_found", message: "The user has no such email or phone" },
+  VERIFICATION_CODE_INVALID: { code: "invalid_argument", message: "The code is not valid, or no longer" },
   ATTRIBUTE_DEFINITION_NOT_FOUND: { code: "not_found", message: "The project defines no such attribute" },
   AVATAR_INVALID: { code: "invalid_argument", message: "The image cannot be taken as an avatar" },
+  MAIL_UNAVAILABLE: { code: "unavailable", message: "The mail could not be handed over; try again" },
+  SMS_UNAVAILABLE: { code: "unavailable", message: "The text message could not be handed over; try again" },
+  SMS_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot send text messages" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

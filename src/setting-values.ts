@@ -117,3 +117,57 @@ export function encryptionKeys(text: string): Buffer[] {
     throw new Error("must not name a key twice");
   return keys;
 }
+
+/** Where mail is handed over. */
+export interface SmtpAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Speaks TLS from the first byte; otherwise STARTTLS where the server offers it, and always before a password. */
+  readonly tls: boolean;
+  readonly user?: string;
+  readonly password?: string;
+}
+
+/** `smtp://` or `smtps://`, with or without `user:password@`. */
+export function smtpUrl(text: string): SmtpAddress {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && /^smtps?:$/.test(url.protocol) && url.hostname && /^\/?$/.test(url.pathname);
+  if (!plain || url.search || url.hash || Boolean(url.username) !== Boolean(url.password))
+    throw new Error("must be a URL such as smtp://user:password@host:587, or smtps://…");
+  const tls = url.protocol === "smtps:";
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || (tls ? 465 : 587)),
+    tls,
+    ...(url.username && { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }),
+  };
+}
+
+/** An email address in ASCII, without a name. */
+export function emailAddress(text: string): string {
+  if (!/^[\w.+-]{1,64}@[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(text))
+    throw new Error("must be an email address, without a name");
+  return text;
+}
+
+/** The secret of a webhook as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64. */
+export function webhookSecret(text: string): Buffer {
+  const encoded = /^whsec_([A-Za-z0-9+/]{32,88}={0,2})$/.exec(text)?.[1] ?? "";
+  const secret = Buffer.from(encoded, "base64");
+  if (secret.toString("base64") !== encoded || secret.length < 24 || secret.length > 64 || new Set(secret).size < 12)
+    throw new Error("must be whsec_ followed by 24 to 64 random bytes in base64");
+  return secret;
+}
+
+/** Hosts with their ports, `host:port`, separated by commas; IPv6 addresses in brackets. */
+export function hostsWithPorts(text: string): string[] {
+  return text.split(",").map((entry) => {
+    const [, name = "", port] = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):(\d{1,5})$/i.exec(entry.trim()) ?? [];
+    if (!name || Number(port) > 65_535) throw new Error("must be host:port, several separated by commas");
+    return `${name.toLowerCase()}:${Number(port)}`;
+  });
+}
+
+/** The host and port a URL names, as `hostsWithPorts` gives them. */
+export const hostWithPort = ({ protocol, hostname, port }: URL): string =>
+  `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;

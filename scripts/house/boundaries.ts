@@ -33,7 +33,11 @@ const DATABASE = ["transaction", "statement", "constraints", "listener", "notifi
 const FEATURES = [
   { name: "events", others: [], packages: [] },
   { name: "projects", others: [], packages: ["re2js"] },
-  { name: "users", others: ["projects/projects.ts"], packages: ["sharp", "aws4fetch", "libphonenumber-js/max"] },
+  {
+    name: "users",
+    others: ["projects/projects.ts", "senders/senders.ts"],
+    packages: ["sharp", "aws4fetch", "libphonenumber-js/max"],
+  },
   { name: "tokens", others: ["users/users.ts", "projects/projects.ts"], packages: ["jose"] },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
   { name: "presence", others: ["users/users.ts"], packages: [] },
@@ -102,6 +106,11 @@ export const ROOMS: readonly Room[] = [
     mayImport: [BESIDE, ...FOUNDATION, ...WIRE, ...TELEMETRY, "rate-limiter-flexible"],
   },
   { name: "db/", files: ["src/db/**"], mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg"] },
+  {
+    name: "senders/",
+    files: ["src/senders/**"],
+    mayImport: [BESIDE, ...FOUNDATION, "../setting-values.ts", "../db/make-folder.ts", "nodemailer"],
+  },
   ...FEATURES.flatMap(featureRooms),
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
@@ -112,6 +121,7 @@ export const ROOMS: readonly Room[] = [
       "-./main.ts",
       "./db/**",
       "./rpc/**",
+      "./senders/senders.ts",
       ...ALL_FEATURES,
       "@mikro-orm/core",
       "node:*",

@@ -1,4 +1,5 @@
-import { SETTINGS, type Setting } from "../../src/config.ts";
+import { SETTINGS } from "../../src/config.ts";
+import type { Setting } from "../../src/setting.ts";
 import { cell, GENERATED, table } from "./markdown.ts";
 
 /** The reference of every setting of the environment. */

@@ -1,9 +1,11 @@
 import { LockMode } from "@mikro-orm/core";
+import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { transaction } from "../db/transaction.ts";
+import { MusterError } from "../errors.ts";
 import { notFound, type ProjectScope, requireUser } from "./find-user.ts";
-import type { HeldLocator, LocatorType } from "./locator.ts";
+import { type HeldLocator, isSameLocator, type LocatorKey, type LocatorType } from "./locator.ts";
 import { type User, UserEntity } from "./user.entity.ts";
 import type { UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
@@ -13,32 +15,41 @@ export interface LocatorPorts {
   readonly clock: Clock;
 }
 
+/** Does work under the lock of a user's row, in one transaction. USER_NOT_FOUND, USER_DELETED. */
+export async function withLockedUser<T>(
+  db: Database,
+  scope: ProjectScope,
+  key: UserKey,
+  work: (em: SqlEntityManager, user: User) => Promise<T> | T,
+): Promise<T> {
+  const { id } = await requireUser(db, scope, key);
+  const done = await transaction(db, scope, async (em) => {
+    const where = { projectId: scope.projectId, id };
+    const user = await em.findOne(UserEntity, where, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    return user && { answer: await work(em, user) };
+  });
+  return done ? done.answer : notFound(db, scope, { by: "id", value: id });
+}
+
 /**
- * Changes what a user holds, under the lock of its row. `change` gives what it holds from then on; undefined: nothing changes. The
- * database sees to who holds an address: LOCATOR_TAKEN, and REQUEST_INVALID for more than 20. USER_NOT_FOUND, USER_DELETED.
+ * Changes what a user holds. `change` gives what it holds from then on; undefined: nothing changes. The database sees to who holds an
+ * address: LOCATOR_TAKEN, and REQUEST_INVALID for more than 20. USER_NOT_FOUND, USER_DELETED.
  */
-export async function changeLocators(
+export function changeLocators(
   { db, clock }: LocatorPorts,
   scope: ProjectScope,
   key: UserKey,
   change: (held: readonly HeldLocator[]) => readonly HeldLocator[] | undefined,
 ): Promise<UserRow> {
-  const { id } = await requireUser(db, scope, key);
-  const changed = await transaction(db, scope, async (em) => {
-    const user = await em.findOne(
-      UserEntity,
-      { projectId: scope.projectId, id },
-      { lockMode: LockMode.PESSIMISTIC_WRITE },
-    );
-    const held = user && change(user.locators);
+  return withLockedUser(db, scope, key, (_, user) => {
+    const held = change(user.locators);
     if (held) hold(user, held, new Date(clock.now()));
     return user;
   });
-  return changed ?? notFound(db, scope, { by: "id", value: id });
 }
 
-/** The profile's email and phone are those of the primary locators. */
-function hold(user: User, locators: readonly HeldLocator[], now: Date): void {
+/** What a user holds, with the profile's email and phone, which are those of the primary locators. */
+export function hold(user: User, locators: readonly HeldLocator[], now: Date): void {
   const primary = (type: LocatorType) => locators.find((held) => held.type === type && held.primary);
   const email = primary("email");
   const phone = primary("phone");
@@ -50,4 +61,11 @@ function hold(user: User, locators: readonly HeldLocator[], now: Date): void {
   user.phoneVerified = phone?.verified ?? false;
   user.updateTime = now;
   user.version += 1;
+}
+
+/** The address among those a user holds. LOCATOR_NOT_FOUND. */
+export function requireHeld(held: readonly HeldLocator[], locator: LocatorKey): HeldLocator {
+  const found = held.find((it) => isSameLocator(it, locator));
+  if (!found) throw new MusterError("LOCATOR_NOT_FOUND");
+  return found;
 }

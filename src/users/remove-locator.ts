@@ -1,7 +1,6 @@
-import { MusterError } from "../errors.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { changeLocators, type LocatorPorts } from "./held-locators.ts";
-import { isSameLocator, type LocatorKey } from "./locator.ts";
+import { changeLocators, type LocatorPorts, requireHeld } from "./held-locators.ts";
+import type { LocatorKey } from "./locator.ts";
 import type { UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -16,8 +15,7 @@ export function removeLocator(
   locator: LocatorKey,
 ): Promise<UserRow> {
   return changeLocators(ports, scope, key, (held) => {
-    const gone = held.find((it) => isSameLocator(it, locator));
-    if (!gone) throw new MusterError("LOCATOR_NOT_FOUND");
+    const gone = requireHeld(held, locator);
     const rest = held.filter((it) => it !== gone);
     const heir = gone.primary ? rest.find(({ type }) => type === gone.type) : undefined;
     return rest.map((it) => (it === heir ? { ...it, primary: true } : it));

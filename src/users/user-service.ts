@@ -16,13 +16,15 @@ import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
 import { removeLocator } from "./remove-locator.ts";
+import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
 import { setAvatar } from "./set-avatar.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
+import { verifyLocator } from "./verify-locator.ts";
 
-export interface UserServicePorts extends UserPorts {
+export interface UserServicePorts extends UserPorts, VerificationPorts {
   readonly announceDeletion: AnnounceDeletion;
   readonly avatars: Avatars;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
@@ -77,6 +79,15 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     async removeLocator({ ref, locator }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
       return { user: userMessage(await removeLocator(ports, scope, userKeyOf(ref), locatorOf(locator))) };
+    },
+    async requestLocatorVerification({ ref, locator }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      await requestLocatorVerification(ports, scope, userKeyOf(ref), locatorOf(locator));
+      return {};
+    },
+    async verifyLocator({ ref, locator, code }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await verifyLocator(ports, scope, userKeyOf(ref), locatorOf(locator), code)) };
     },
     async deleteUser({ ref }, context) {
       const caller = projectCallerOf(context);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { ConfigError, readConfig, SETTINGS } from "../../src/config.ts";
+import { readConfig, SETTINGS } from "../../src/config.ts";
+import { ConfigError } from "../../src/config-error.ts";
 
 const key = (fill = 0) => Buffer.from(Array.from({ length: 32 }, (_, index) => index + fill)).toString("base64");
 const OPERATOR_KEY = "mop_q3Zt7Lw0bX9dVn2KcR5sYh8JmUe4Ga1P";
@@ -34,6 +35,10 @@ test("an empty environment is a development server's", () => {
     tokenTtlHours: 24,
     tls: undefined,
     trustedProxies: [],
+    smtp: undefined,
+    mailFrom: "muster@localhost",
+    smsWebhook: undefined,
+    egressAllow: [],
     logLevel: "info",
     rateFactor: 1,
     maxConnections: 10_000,
@@ -170,4 +175,39 @@ test.each([
     expect(problem, value).toMatch(new RegExp(`^${name} must `));
     expect(others).toEqual([]);
   }
+});
+
+test("the SMTP server is read from its URL, and a bad one is named without its password", () => {
+  const read = (SMTP_URL: string) => readConfig({ SMTP_URL }).smtp;
+  expect(read("smtp://mail.example")).toEqual({ host: "mail.example", port: 587, tls: false });
+  expect(read("smtps://us%40er:p%3Ass@[::1]")).toEqual({
+    ...{ host: "::1", port: 465, tls: true },
+    ...{ user: "us@er", password: "p:ss" },
+  });
+  for (const bad of [
+    "http://mail.example",
+    "smtp://",
+    "smtp://user@mail.example",
+    "smtp://mail.example/?x=hunter2",
+    "mail",
+  ])
+    expect(problemsOf({ SMTP_URL: bad })).toEqual([
+      "SMTP_URL must be a URL such as smtp://user:password@host:587, or smtps://…",
+    ]);
+});
+
+test("a webhook for text messages needs its secret, and https unless its host and port are listed", () => {
+  const secret = `whsec_${Buffer.from(Array.from({ length: 24 }, (_, i) => i * 7)).toString("base64")}`;
+  const problems = (MUSTER_SMS_WEBHOOK_URL: string, more: Record<string, string> = {}) =>
+    problemsOf({ MUSTER_SMS_WEBHOOK_URL, MUSTER_SMS_WEBHOOK_SECRET: secret, ...more });
+  expect(problems("https://sms.example/send")).toEqual([]);
+  expect(problems("http://127.0.0.1:9000", { MUSTER_EGRESS_ALLOW: "sms.example:80, 127.0.0.1:9000" })).toEqual([]);
+  expect(problems("http://127.0.0.1:9000", { MUSTER_EGRESS_ALLOW: "127.0.0.1:9001" })).toEqual([
+    "MUSTER_SMS_WEBHOOK_URL must be https, unless MUSTER_EGRESS_ALLOW names its host and port",
+  ]);
+  expect(problemsOf({ MUSTER_SMS_WEBHOOK_URL: "https://sms.example" })).toEqual([
+    "MUSTER_SMS_WEBHOOK_URL and MUSTER_SMS_WEBHOOK_SECRET must be set together",
+  ]);
+  expect(problemsOf({ MUSTER_EGRESS_ALLOW: "10.0.0.0/8" })).toHaveLength(1);
+  expect(problemsOf({ MUSTER_MAIL_FROM: "Muster <m@example.org>" })).toHaveLength(1);
 });

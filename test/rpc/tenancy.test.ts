@@ -42,6 +42,14 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
     { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" } },
     "USER_NOT_FOUND",
   ],
+  RequestLocatorVerification: [
+    { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" } },
+    "USER_NOT_FOUND",
+  ],
+  VerifyLocator: [
+    { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" }, code: "12345678" },
+    "USER_NOT_FOUND",
+  ],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],
   GetProject: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListProjects: [{}, "PRINCIPAL_NOT_ALLOWED"],

@@ -6,6 +6,7 @@ import { Presence } from "./2026-11-21-05-presence.ts";
 import { Attributes } from "./2026-11-22-01-attributes.ts";
 import { Locators } from "./2026-11-22-02-locators.ts";
 import { Avatars } from "./2026-11-22-04-avatars.ts";
+import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -17,4 +18,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-01-attributes", class: Attributes },
   { name: "2026-11-22-02-locators", class: Locators },
   { name: "2026-11-22-04-avatars", class: Avatars },
+  { name: "2026-11-22-06-locator-codes", class: LocatorCodes },
 ] as const;

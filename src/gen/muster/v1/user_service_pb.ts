@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlcjL9CgoLVXNlclNlcnZpY2USVwoKVXBzZXJ0VXNlchIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcHNlcnRVc2VyUmVzcG9uc2UiDJACAqq7GAUKAQIQAhJpChBCYXRjaFVwc2VydFVzZXJzEiIubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXF1ZXN0GiMubXVzdGVyLnYxLkJhdGNoVXBzZXJ0VXNlcnNSZXNwb25zZSIMkAICqrsYBQoBAhADEk8KB0dldFVzZXISGS5tdXN0ZXIudjEuR2V0VXNlclJlcXVlc3QaGi5tdXN0ZXIudjEuR2V0VXNlclJlc3BvbnNlIg2QAgGquxgGCgICAxABEmEKDUJhdGNoR2V0VXNlcnMSHy5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaIC5tdXN0ZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIg2QAgGquxgGCgICAxADElUKClVwZGF0ZVVzZXISHC5tdXN0ZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBkYXRlVXNlclJlc3BvbnNlIgqquxgGCgICBBACElgKCkRlbGV0ZVVzZXISHC5tdXN0ZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuRGVsZXRlVXNlclJlc3BvbnNlIg2QAgKquxgGCgICBBACEmYKD0RlZmluZUF0dHJpYnV0ZRIhLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXF1ZXN0GiIubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlc3BvbnNlIgyQAgKquxgFCgECEAISgQEKGExpc3RBdHRyaWJ1dGVEZWZpbml0aW9ucxIqLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXF1ZXN0GisubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1Jlc3BvbnNlIgyQAgGquxgFCgECEAEShAEKGURlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb24SKy5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlcXVlc3QaLC5tdXN0ZXIudjEuRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIgyQAgKquxgFCgECEAMSYQoNU2V0QXR0cmlidXRlcxIfLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdBogLm11c3Rlci52MS5TZXRBdHRyaWJ1dGVzUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISWAoKQWRkTG9jYXRvchIcLm11c3Rlci52MS5BZGRMb2NhdG9yUmVxdWVzdBodLm11c3Rlci52MS5BZGRMb2NhdG9yUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISXgoNUmVtb3ZlTG9jYXRvchIfLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5SZW1vdmVMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAISVQoJU2V0QXZhdGFyEhsubXVzdGVyLnYxLlNldEF2YXRhclJlcXVlc3QaHC5tdXN0ZXIudjEuU2V0QXZhdGFyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAMSXgoMRGVsZXRlQXZhdGFyEh4ubXVzdGVyLnYxLkRlbGV0ZUF2YXRhclJlcXVlc3QaHy5tdXN0ZXIudjEuRGVsZXRlQXZhdGFyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJ5CiFSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIkCiJSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlc3BvbnNlIoUBChRWZXJpZnlMb2NhdG9yUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEisKB2xvY2F0b3IYAiABKAsyEi5tdXN0ZXIudjEuTG9jYXRvckIGukgDyAEBEhcKBGNvZGUYAyABKAlCCbpIBnIEEAEYQCI2ChVWZXJpZnlMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyMuUMCgtVc2VyU2VydmljZRJXCgpVcHNlcnRVc2VyEhwubXVzdGVyLnYxLlVwc2VydFVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwc2VydFVzZXJSZXNwb25zZSIMkAICqrsYBQoBAhACEmkKEEJhdGNoVXBzZXJ0VXNlcnMSIi5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1JlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1Jlc3BvbnNlIgyQAgKquxgFCgECEAMSTwoHR2V0VXNlchIZLm11c3Rlci52MS5HZXRVc2VyUmVxdWVzdBoaLm11c3Rlci52MS5HZXRVc2VyUmVzcG9uc2UiDZACAaq7GAYKAgIDEAESYQoNQmF0Y2hHZXRVc2VycxIfLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBogLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVzcG9uc2UiDZACAaq7GAYKAgIDEAMSVQoKVXBkYXRlVXNlchIcLm11c3Rlci52MS5VcGRhdGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcGRhdGVVc2VyUmVzcG9uc2UiCqq7GAYKAgIEEAISWAoKRGVsZXRlVXNlchIcLm11c3Rlci52MS5EZWxldGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5EZWxldGVVc2VyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISZgoPRGVmaW5lQXR0cmlidXRlEiEubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QaIi5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVzcG9uc2UiDJACAqq7GAUKAQIQAhKBAQoYTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zEioubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QaKy5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2UiDJACAaq7GAUKAQIQARKEAQoZRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvbhIrLm11c3Rlci52MS5EZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBosLm11c3Rlci52MS5EZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJhCg1TZXRBdHRyaWJ1dGVzEh8ubXVzdGVyLnYxLlNldEF0dHJpYnV0ZXNSZXF1ZXN0GiAubXVzdGVyLnYxLlNldEF0dHJpYnV0ZXNSZXNwb25zZSINkAICqrsYBgoCAgQQAhJYCgpBZGRMb2NhdG9yEhwubXVzdGVyLnYxLkFkZExvY2F0b3JSZXF1ZXN0Gh0ubXVzdGVyLnYxLkFkZExvY2F0b3JSZXNwb25zZSINkAICqrsYBgoCAgQQAhJeCg1SZW1vdmVMb2NhdG9yEh8ubXVzdGVyLnYxLlJlbW92ZUxvY2F0b3JSZXF1ZXN0GiAubXVzdGVyLnYxLlJlbW92ZUxvY2F0b3JSZXNwb25zZSIKqrsYBgoCAgQQAhJVCglTZXRBdmF0YXISGy5tdXN0ZXIudjEuU2V0QXZhdGFyUmVxdWVzdBocLm11c3Rlci52MS5TZXRBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAxJeCgxEZWxldGVBdmF0YXISHi5tdXN0ZXIudjEuRGVsZXRlQXZhdGFyUmVxdWVzdBofLm11c3Rlci52MS5EZWxldGVBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhKFAQoaUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb24SLC5tdXN0ZXIudjEuUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb25SZXF1ZXN0Gi0ubXVzdGVyLnYxLlJlcXVlc3RMb2NhdG9yVmVyaWZpY2F0aW9uUmVzcG9uc2UiCqq7GAYKAgIEEAISXgoNVmVyaWZ5TG9jYXRvchIfLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -1200,6 +1200,176 @@ export const DeleteAvatarResponseSchema: GenMessage<DeleteAvatarResponse, {jsonT
   messageDesc(file_muster_v1_user_service, 28);
 
 /**
+ * What RequestLocatorVerification takes.
+ *
+ * @generated from message muster.v1.RequestLocatorVerificationRequest
+ */
+export type RequestLocatorVerificationRequest = Message<"muster.v1.RequestLocatorVerificationRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: Locator | undefined;
+};
+
+/**
+ * What RequestLocatorVerification takes.
+ *
+ * @generated from message muster.v1.RequestLocatorVerificationRequest
+ */
+export type RequestLocatorVerificationRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: LocatorJson;
+};
+
+/**
+ * Describes the message muster.v1.RequestLocatorVerificationRequest.
+ * Use `create(RequestLocatorVerificationRequestSchema)` to create a new message.
+ */
+export const RequestLocatorVerificationRequestSchema: GenMessage<RequestLocatorVerificationRequest, {jsonType: RequestLocatorVerificationRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 29);
+
+/**
+ * What RequestLocatorVerification answers.
+ *
+ * @generated from message muster.v1.RequestLocatorVerificationResponse
+ */
+export type RequestLocatorVerificationResponse = Message<"muster.v1.RequestLocatorVerificationResponse"> & {
+};
+
+/**
+ * What RequestLocatorVerification answers.
+ *
+ * @generated from message muster.v1.RequestLocatorVerificationResponse
+ */
+export type RequestLocatorVerificationResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.RequestLocatorVerificationResponse.
+ * Use `create(RequestLocatorVerificationResponseSchema)` to create a new message.
+ */
+export const RequestLocatorVerificationResponseSchema: GenMessage<RequestLocatorVerificationResponse, {jsonType: RequestLocatorVerificationResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 30);
+
+/**
+ * What VerifyLocator takes.
+ *
+ * @generated from message muster.v1.VerifyLocatorRequest
+ */
+export type VerifyLocatorRequest = Message<"muster.v1.VerifyLocatorRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: Locator | undefined;
+
+  /**
+   * The code that was sent to it, 8 digits.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+};
+
+/**
+ * What VerifyLocator takes.
+ *
+ * @generated from message muster.v1.VerifyLocatorRequest
+ */
+export type VerifyLocatorRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The address, by its type and value.
+   *
+   * @generated from field: muster.v1.Locator locator = 2;
+   */
+  locator?: LocatorJson;
+
+  /**
+   * The code that was sent to it, 8 digits.
+   *
+   * @generated from field: string code = 3;
+   */
+  code?: string;
+};
+
+/**
+ * Describes the message muster.v1.VerifyLocatorRequest.
+ * Use `create(VerifyLocatorRequestSchema)` to create a new message.
+ */
+export const VerifyLocatorRequestSchema: GenMessage<VerifyLocatorRequest, {jsonType: VerifyLocatorRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 31);
+
+/**
+ * What VerifyLocator answers.
+ *
+ * @generated from message muster.v1.VerifyLocatorResponse
+ */
+export type VerifyLocatorResponse = Message<"muster.v1.VerifyLocatorResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What VerifyLocator answers.
+ *
+ * @generated from message muster.v1.VerifyLocatorResponse
+ */
+export type VerifyLocatorResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.VerifyLocatorResponse.
+ * Use `create(VerifyLocatorResponseSchema)` to create a new message.
+ */
+export const VerifyLocatorResponseSchema: GenMessage<VerifyLocatorResponse, {jsonType: VerifyLocatorResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 32);
+
+/**
  * Keeps the roll of users of a project.
  *
  * @generated from service muster.v1.UserService
@@ -1362,6 +1532,29 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof DeleteAvatarRequestSchema;
     output: typeof DeleteAvatarResponseSchema;
+  },
+  /**
+   * Sends a code of 8 digits to an address of the user, good for 15 minutes and 5 tries; one sent before is void. An address that is
+   * verified already is sent nothing. An address is sent a code at most every 30 seconds and 5 an hour, and a user at most 20 an hour.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, LOCATOR_NOT_FOUND, RATE_LIMITED, MAIL_UNAVAILABLE, SMS_UNAVAILABLE, SMS_NOT_CONFIGURED.
+   *
+   * @generated from rpc muster.v1.UserService.RequestLocatorVerification
+   */
+  requestLocatorVerification: {
+    methodKind: "unary";
+    input: typeof RequestLocatorVerificationRequestSchema;
+    output: typeof RequestLocatorVerificationResponseSchema;
+  },
+  /**
+   * Makes an address of a user verified by the code that was sent to it. A code works once.
+   * Reasons: USER_NOT_FOUND, USER_DELETED, LOCATOR_NOT_FOUND, VERIFICATION_CODE_INVALID.
+   *
+   * @generated from rpc muster.v1.UserService.VerifyLocator
+   */
+  verifyLocator: {
+    methodKind: "unary";
+    input: typeof VerifyLocatorRequestSchema;
+    output: typeof VerifyLocatorResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_user_service, 0);

@@ -1,0 +1,62 @@
+import { join, resolve } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { NewId } from "../ids.ts";
+import type { Logger } from "../logger.ts";
+import { createMailFolder } from "./mail-folder.ts";
+import { createMailSender, type SmtpOptions } from "./mail-sender.ts";
+import { createSmsWebhook } from "./sms-webhook.ts";
+
+/** A mail to one person. */
+export interface Mail {
+  /** The address: its local part as RFC 5321 writes it, quotes included, and its domain in A-labels. */
+  readonly to: { readonly local: string; readonly domain: string };
+  readonly subject: string;
+  /** Plain text. */
+  readonly text: string;
+}
+
+/** Hands mail over. Whoever awaits it knows that it was taken, not that it arrives. MAIL_UNAVAILABLE. */
+export interface MailSender {
+  send(mail: Mail): Promise<void>;
+}
+
+/** A text message to one phone. */
+export interface TextMessage {
+  readonly projectId: string;
+  /** E.164. */
+  readonly to: string;
+  readonly text: string;
+  /** The code in the text, for a receiver that words messages itself. */
+  readonly code: string;
+}
+
+/** Hands text messages over. SMS_UNAVAILABLE. */
+export interface SmsSender {
+  send(message: TextMessage): Promise<void>;
+}
+
+/** What messages leave by. */
+export interface Senders {
+  readonly mail: MailSender;
+  /** Undefined where none is configured. */
+  readonly sms: SmsSender | undefined;
+}
+
+export interface SendersConfig {
+  readonly smtp: SmtpOptions | undefined;
+  readonly mailFrom: string;
+  readonly dataDir: string;
+  readonly smsWebhook: { readonly url: string; readonly secret: Uint8Array } | undefined;
+  readonly egressAllow: readonly string[];
+}
+
+/** The senders of a configuration; without an SMTP server, mail is written to files. */
+export function createSenders(config: SendersConfig, clock: Clock, newId: NewId, logger: Logger): Senders {
+  const { smtp, mailFrom: from, dataDir, smsWebhook, egressAllow } = config;
+  return {
+    mail: smtp
+      ? createMailSender(smtp, from, logger)
+      : createMailFolder({ folder: resolve(join(dataDir, "mail")), from, clock, newId, logger }),
+    sms: smsWebhook && createSmsWebhook({ ...smsWebhook, allowed: egressAllow, clock, newId, logger }),
+  };
+}

@@ -1,0 +1,59 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { createIds } from "../../src/ids.ts";
+import { createLogger } from "../../src/logger.ts";
+import { guardedPost } from "../../src/senders/guarded-post.ts";
+import { createSmsWebhook } from "../../src/senders/sms-webhook.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { startWebhookReceiver } from "../support/webhook-receiver.ts";
+
+const receiver = await startWebhookReceiver();
+const host = new URL(receiver.url).host;
+const clock = createFakeClock(Date.parse("2026-01-01T00:00:00Z"));
+
+test("a post is signed by Standard Webhooks: its id, its time and its body", async () => {
+  const secret = randomBytes(32);
+  const sms = createSmsWebhook({
+    ...{ url: receiver.url, secret, allowed: [host], clock },
+    ...{ newId: createIds(clock), logger: createLogger("silent") },
+  });
+  await sms.send({ projectId: "p", to: "+4930123456", text: "Your code is 12345678", code: "12345678" });
+  const { headers, body, path } = receiver.received.at(-1) ?? { headers: {}, body: "", path: "" };
+  const signed = `${String(headers["webhook-id"])}.${String(headers["webhook-timestamp"])}.${body}`;
+  expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", secret).update(signed).digest("base64")}`);
+  expect(headers["webhook-timestamp"]).toBe("1767225600");
+  expect(path).toBe("/sms");
+  expect(JSON.parse(body)).toEqual({
+    type: "sms.requested",
+    timestamp: "2026-01-01T00:00:00.000Z",
+    data: { project_id: "p", to: "+4930123456", text: "Your code is 12345678", code: "12345678" },
+  });
+});
+
+const port = new URL(receiver.url).port;
+
+test.each([
+  receiver.url,
+  `https://127.0.0.1:${port}/`,
+  `https://localhost:${port}/`,
+  `https://0x7f.1:${port}/`,
+  `https://2130706433:${port}/`,
+  `https://[::1]:${port}/`,
+  `https://[::ffff:127.0.0.1]:${port}/`,
+  `https://[64:ff9b::7f00:1]:${port}/`,
+  `https://[fe80::1]:${port}/`,
+  "https://10.0.0.1/",
+  "https://169.254.169.254/latest/meta-data",
+  "https://0.0.0.0/",
+  "https://224.0.0.1/",
+  "http://example.org/",
+])("%s may not be called unless it is listed", async (url) => {
+  const before = receiver.received.length;
+  const call = async () => guardedPost(url, ["127.0.0.1:1"], "{}", {});
+  await expect(call()).rejects.toThrow(/may (not )?be called/);
+  expect(receiver.received).toHaveLength(before);
+});
+
+test("a listed host and port may be private and plain http", async () => {
+  expect(await guardedPost(receiver.url, [host], "{}", {})).toBe(204);
+});
