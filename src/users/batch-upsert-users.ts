@@ -3,6 +3,7 @@ import { MusterError } from "../errors.ts";
 import { matchesPattern } from "../projects/projects.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
+import { requireLogin } from "./login.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { type UpsertedUser, type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { UPSERT_USERS, type UserRow } from "./user-statements.ts";
@@ -38,17 +39,19 @@ export async function batchUpsertUsers(
 /** What items must have in common to be written by one statement. */
 const alikeBy = ({ fields, removedAttributes = [] }: ProfileChange): string => `${maskOf(fields)} ${removedAttributes}`;
 
-/** The items with their attributes held against the definitions; what one fails for is its result. */
+/** The items with their logins and attributes held against the rules; what one fails for is its result. */
 async function settledItems(
-  { attributes }: UserPorts,
-  { projectId }: ProjectScope,
+  { db, attributes }: UserPorts,
+  scope: ProjectScope,
   inputs: readonly UserInput[],
   results: UpsertResult[],
 ): Promise<Item[]> {
   const items: Item[] = [];
   for (const [position, input] of inputs.entries()) {
     try {
-      items.push({ ...input, position, change: await settleAttributes(attributes, projectId, input.change) });
+      await requireLogin(db, scope, input.change);
+      const change = await settleAttributes(attributes, scope.projectId, input.change);
+      items.push({ ...input, position, change });
     } catch (error) {
       results[position] = ownFault(error);
     }

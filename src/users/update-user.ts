@@ -5,6 +5,7 @@ import { MusterError } from "../errors.ts";
 import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import { notFound, type ProjectScope } from "./find-user.ts";
+import { requireLogin } from "./login.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 import { UPDATE_USER, type UserRow } from "./user-statements.ts";
@@ -17,7 +18,8 @@ export interface UpdateUserPorts {
 
 /**
  * Changes a user that is there, in one statement; `version`, if given, must be the one it has.
- * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID or PRINCIPAL_NOT_ALLOWED for attributes.
+ * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a login, and it or
+ * PRINCIPAL_NOT_ALLOWED for attributes.
  */
 export async function updateUser(
   { db, clock, attributes }: UpdateUserPorts,
@@ -26,6 +28,7 @@ export async function updateUser(
   asked: ProfileChange,
   version?: number,
 ): Promise<UserRow> {
+  await requireLogin(db, scope, asked);
   const change = await settleAttributes(attributes, scope.projectId, asked);
   const [row] = await query<UserRow & { written: boolean }>(
     db.pool,

@@ -7,6 +7,7 @@ import { matchesPattern, type ProjectDirectory } from "../projects/projects.ts";
 import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
+import { requireLogin } from "./login.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { updateUser } from "./update-user.ts";
 import { UPSERT_USER, type UserRow } from "./user-statements.ts";
@@ -38,7 +39,7 @@ const TRIES = 5;
 /**
  * Makes a user, with its `user.created`, or brings it up to date: one statement. Of any number of racing calls for one external
  * id exactly one answers `created`. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a new external id the project does not take,
- * or an attribute that its definition does not.
+ * an attribute that its definition does not, or a login against the rules.
  */
 export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
   const { db, clock, newId, projects } = ports;
@@ -46,6 +47,7 @@ export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: U
   if (input.externalId && !matchesPattern(userIdPattern, input.externalId)) return updateOnly(ports, scope, input);
   const id = newId();
   const externalId = input.externalId || id;
+  await requireLogin(db, scope, input.change);
   const change = await settleAttributes(ports.attributes, scope.projectId, input.change);
   const profile = PROFILE_COLUMNS.map((column) => column.value(change.values));
   const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), id, externalId];

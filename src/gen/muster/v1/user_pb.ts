@@ -356,7 +356,10 @@ export type User = Message<"muster.v1.User"> & {
   externalId: string;
 
   /**
-   * The name to sign in by, 3–70 characters, unique in the project without regard to case. LOGIN_TAKEN.
+   * The name to sign in by, unique in the project without regard to case. LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a
+   * letter, a digit or `_` at both ends, in the normal form NFKC. All letters are of one script that is in use today, or of Latin
+   * with those of Japanese, Chinese or Korean (UTS #39, "Highly Restrictive"); names such as `admin` are reserved. Otherwise
+   * REQUEST_INVALID, except for a login that the user has already.
    *
    * @generated from field: string login = 3;
    */
@@ -546,7 +549,10 @@ export type UserJson = {
   externalId?: string;
 
   /**
-   * The name to sign in by, 3–70 characters, unique in the project without regard to case. LOGIN_TAKEN.
+   * The name to sign in by, unique in the project without regard to case. LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a
+   * letter, a digit or `_` at both ends, in the normal form NFKC. All letters are of one script that is in use today, or of Latin
+   * with those of Japanese, Chinese or Korean (UTS #39, "Highly Restrictive"); names such as `admin` are reserved. Otherwise
+   * REQUEST_INVALID, except for a login that the user has already.
    *
    * @generated from field: string login = 3;
    */
