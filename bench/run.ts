@@ -10,10 +10,11 @@ import { surroundings } from "./harness/surroundings.ts";
 import { heading, tableLine } from "./harness/table.ts";
 import { ratioOf, targetText, verdictOf } from "./harness/verdict.ts";
 
-const USAGE = `npm run bench -- [row …] [--rounds n] [--profile] [--list]
+const USAGE = `npm run bench -- [row …] [--rounds n] [--users n] [--profile] [--list]
 
   Without a row: all of them.
   --rounds n   how often floor and subject take turns, 1 to 50 (5)
+  --users n    how many users a roll has that is listed, 1000 to 10000000 (100000)
   --profile    also writes a CPU profile of the server for each line to bench/results/profiles
   --list       names the rows
 `;
@@ -79,7 +80,7 @@ function summary(outcomes: readonly Outcome[]): string {
 }
 
 async function main(): Promise<void> {
-  const options = { help: flag, list: flag, profile: flag, rounds: { type: "string", default: "5" } } as const;
+  const options = { help: flag, list: flag, profile: flag, rounds: text("5"), users: text("100000") } as const;
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const rows = await findRows();
   if (values.help) return console.log(USAGE);
@@ -87,9 +88,9 @@ async function main(): Promise<void> {
     for (const [name, { row }] of rows) console.log(`${name.padEnd(20)} ${row.about}; beside ${row.floor}`);
     return;
   }
-  const rounds = Number(values.rounds);
+  const [rounds, users] = [Number(values.rounds), Number(values.users)];
   const unknown = positionals.filter((name) => !rows.has(name));
-  if (unknown.length > 0 || !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 50)) {
+  if (unknown.length > 0 || !isWithin(rounds, 1, 50) || !isWithin(users, 1_000, 10_000_000)) {
     console.error(unknown.length > 0 ? `There is no row ${unknown.join(", ")}.\n\n${USAGE}` : USAGE);
     process.exitCode = 2;
     return;
@@ -103,7 +104,7 @@ async function main(): Promise<void> {
   for (const [name, it] of rows) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
     const profiles = values.profile ? join(RESULTS, "profiles") : undefined;
-    await using bench = createBench({ rounds, database, profiles });
+    await using bench = createBench({ rounds, users, database, profiles });
     const outcome = await measure(bench, name, it);
     outcomes.push(outcome);
     print(outcome);
@@ -113,5 +114,8 @@ async function main(): Promise<void> {
 }
 
 const flag = { type: "boolean", default: false } as const;
+const text = <T extends string>(value: T) => ({ type: "string", default: value }) as const;
+const isWithin = (value: number, least: number, most: number) =>
+  Number.isInteger(value) && value >= least && value <= most;
 
 await main();

@@ -11,6 +11,7 @@ import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
 import { UserService } from "./gen/muster/v1/user_service_pb.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
+import { createPageTokens } from "./page-tokens.ts";
 import { createPresence } from "./presence/presence.ts";
 import { presenceService } from "./presence/presence-service.ts";
 import { createKnownOrigins } from "./projects/known-origins.ts";
@@ -123,12 +124,25 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
+    pageTokens: createPageTokens(config.encryptionKeys),
   };
 }
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, attributes, accessKeys, tokens, presence, avatars, sealer, senders, check, tokenTtlMs } = features;
+  const {
+    projects,
+    attributes,
+    accessKeys,
+    tokens,
+    presence,
+    avatars,
+    sealer,
+    senders,
+    check,
+    pageTokens,
+    tokenTtlMs,
+  } = features;
   const base = { db, clock, newId, projects };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
@@ -141,6 +155,7 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
       sealer,
       senders,
       check,
+      pageTokens,
       announceDeletion: presence.announceDeletion,
       statusOf: statusFor,
     }),

@@ -46,13 +46,15 @@ export async function startDatabase(): Promise<AsyncDisposable & { folder: strin
 
 export interface BenchOptions {
   readonly rounds: number;
+  /** How many users a large roll has. */
+  readonly users: number;
   readonly database: { readonly folder: string; readonly address: DatabaseAddress };
   /** Takes CPU profiles; undefined: none are taken. */
   readonly profiles: string | undefined;
 }
 
 /** The tools of one row. */
-export function createBench({ rounds, database, profiles }: BenchOptions): Bench {
+export function createBench({ rounds, users, database, profiles }: BenchOptions): Bench {
   const resources = new AsyncDisposableStack();
   const start = (script: string) => resources.use(spawnChild(script));
   return {
@@ -69,7 +71,7 @@ export function createBench({ rounds, database, profiles }: BenchOptions): Bench
       const url = await process.ask<string>("start", options);
       return { process, url, port: Number(new URL(url).port), options };
     },
-    makeTenant: async ({ url, options }) => resources.use(await makeTenant(url, options)),
+    makeTenant: async ({ url, options }) => resources.use(await makeTenant(url, options, users)),
     async profiled(name, process, work) {
       if (!profiles) return work();
       await process.ask("startProfile");

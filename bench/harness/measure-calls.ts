@@ -108,6 +108,7 @@ function figuresOf(title: string, it: CallCase<unknown>, concurrency: number, ro
   const beside = `${perSecond(rate)} req/s, p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`;
   const cpu = both((round) => round.cpuPerCall);
   const figures: Figure[] = [{ name: title, unit: "µs CPU", ...cpu, ...(it.target && { target: it.target }), beside }];
+  if (it.medianTarget) figures.push({ name: `${title}, p50`, unit: "ms", ...p50, target: it.medianTarget });
   if (it.latencyTarget && concurrency === JUDGED_CONCURRENCY)
     figures.push({ name: `${title}, p99`, unit: "ms", ...p99, target: it.latencyTarget });
   if (it.throughputTarget)

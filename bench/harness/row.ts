@@ -57,6 +57,8 @@ export interface CallCase<World> {
   floor?(world: World, tools: FloorTools): FloorHandler;
   /** For the CPU of a call; left out: it is only told. */
   readonly target?: Target;
+  /** For the median of latency. */
+  readonly medianTarget?: Target;
   /** For the 99th percentile of latency at concurrency 32. */
   readonly latencyTarget?: Target;
   /** For the calls in a second. */

@@ -7,6 +7,7 @@ import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createSealer } from "../../src/sealing.ts";
+import { generateUsers } from "./generated-users.ts";
 import type { SubjectOptions } from "./subject-process.ts";
 
 /** A project of the subject's, made for one row. */
@@ -19,6 +20,8 @@ export interface Tenant extends Disposable {
   client<S extends DescService>(service: S): Client<S>;
   /** Makes users with a name, an email address and a little metadata. */
   makeUsers(count: number): Promise<User[]>;
+  /** Makes as many users as the run says a large roll has, all at once; gives how many. */
+  generateUsers(): Promise<number>;
   /** The key that signs the project's tokens, as it lies sealed in the database. */
   signingKey(): Promise<{ kid: string; jwk: JsonValue }>;
 }
@@ -26,8 +29,8 @@ export interface Tenant extends Disposable {
 /** A batch of BatchUpsertUsers. */
 const BATCH = 1_000;
 
-/** Makes a project with an access key. */
-export async function makeTenant(url: string, options: SubjectOptions): Promise<Tenant> {
+/** Makes a project with an access key. `largeRoll`: how many users `generateUsers` makes. */
+export async function makeTenant(url: string, options: SubjectOptions, largeRoll: number): Promise<Tenant> {
   const sessionManager = new Http2SessionManager(url);
   const clientOf = <S extends DescService>(service: S, credential: string): Client<S> => {
     const transport = createGrpcTransport({
@@ -53,6 +56,12 @@ export async function makeTenant(url: string, options: SubjectOptions): Promise<
     issuer: `${url}/projects/${projectId}`,
     client,
     makeUsers: (count) => makeUsers(client(UserService), count),
+    async generateUsers() {
+      const pool = new pg.Pool(connectionOptions(options.database));
+      await generateUsers(pool, projectId, largeRoll);
+      await pool.end();
+      return largeRoll;
+    },
     signingKey: () => readSigningKey(options, projectId),
     [Symbol.dispose]: () => sessionManager.abort(),
   };

@@ -14,9 +14,11 @@ export const userOf = (row: UserRow): User =>
   create(UserSchema, {
     id: row.id,
     externalId: row.externalId,
+    login: row.login as string,
     name: row.name as string,
     email: row.email as string,
     emailVerified: row.emailVerified,
+    phone: row.phone as string,
     phoneVerified: row.phoneVerified,
     metadata: row.metadata as never,
     tags: row.tags,
@@ -24,6 +26,7 @@ export const userOf = (row: UserRow): User =>
     guest: row.guest,
     createTime: timestampFromDate(row.createTime),
     updateTime: timestampFromDate(row.updateTime),
+    ...(row.lastActiveTime && { lastActiveTime: timestampFromDate(row.lastActiveTime) }),
     etag: `v${row.version}`,
   });
 
@@ -33,6 +36,7 @@ export const BENCH_MASK = maskOf(new Set(["name", "email", "metadata"] as const)
 /** A bench user's columns by their names. */
 export const columnsOf = ({ name, email, metadata }: User) => ({
   name,
+  name_key: name?.toLowerCase(),
   email,
   email_key: email?.toLowerCase(),
   email_verified: false,

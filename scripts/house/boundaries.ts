@@ -19,6 +19,7 @@ const FOUNDATION = [
   "**/errors.ts",
   "**/logger.ts",
   "**/sealing.ts",
+  "**/page-tokens.ts",
   "node:*",
   "node:*/*",
   "-node:process",

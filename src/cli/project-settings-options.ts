@@ -10,6 +10,7 @@ export interface SettingsOptions {
   readonly tokenTtl?: number;
   readonly tokenTtlMax?: number;
   readonly signingAlgorithm?: "ed25519" | "es256" | "rs256";
+  readonly usersMayList?: boolean;
   readonly usersMayDeleteThemselves?: boolean;
   readonly corsOrigin?: string[];
   readonly defaultPresence?: string;
@@ -32,6 +33,7 @@ export function withSettings(command: Command): Command {
     .option("--token-ttl <span>", "how long a token lives, such as 24h", span)
     .option("--token-ttl-max <span>", "the longest life a call may ask for, such as 720h", span)
     .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
+    .option("--users-may-list <yes|no>", "whether users may list the others", optionValue(yesOrNo))
     .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
@@ -40,12 +42,13 @@ export function withSettings(command: Command): Command {
 
 /** The settings that the options name. */
 export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
-  const { tokenTtl, tokenTtlMax, signingAlgorithm, usersMayDeleteThemselves, corsOrigin } = options;
-  const { defaultPresence, userIdPattern } = options;
+  const { tokenTtl, tokenTtlMax, signingAlgorithm, usersMayList, usersMayDeleteThemselves } = options;
+  const { corsOrigin, defaultPresence, userIdPattern } = options;
   return {
     ...(tokenTtl !== undefined && { tokenTtl: durationFromMs(tokenTtl) }),
     ...(tokenTtlMax !== undefined && { tokenTtlMax: durationFromMs(tokenTtlMax) }),
     ...(signingAlgorithm !== undefined && { signingAlgorithm: ALGORITHMS[signingAlgorithm] }),
+    ...(usersMayList !== undefined && { usersMayList }),
     ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
     ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),

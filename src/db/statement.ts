@@ -5,7 +5,8 @@ import { retryLostRaces } from "./retry.ts";
 
 /** A hot statement: one SQL text under a name, planned once per connection and bound from then on. */
 export interface Statement {
-  readonly name: string;
+  /** Left out: it is planned for the values of each call. */
+  readonly name?: string;
   readonly text: string;
 }
 
@@ -45,7 +46,7 @@ async function run<Row extends QueryResultRow>(
   };
   signal?.addEventListener("abort", cancel, { once: true });
   try {
-    const result = await client.query<Row>({ name: statement.name, text: statement.text, values, types });
+    const result = await client.query<Row>({ ...statement, values, types });
     return result.rows;
   } catch (error) {
     broken = (error as { severity?: string }).severity !== "ERROR";

@@ -7,6 +7,7 @@ export interface ProjectSettings {
   readonly tokenTtlMs: number;
   readonly tokenTtlMaxMs: number;
   readonly signingAlgorithm: SigningAlgorithm;
+  readonly usersMayList: boolean;
   readonly usersMayDeleteThemselves: boolean;
   readonly corsOrigins: readonly string[];
   readonly defaultPresence: string;
@@ -26,6 +27,7 @@ export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): Pro
     tokenTtlMs: stored.tokenTtlMs ?? Math.min(tokenTtlMs, tokenTtlMaxMs),
     tokenTtlMaxMs,
     signingAlgorithm: stored.signingAlgorithm ?? "ED25519",
+    usersMayList: stored.usersMayList ?? false,
     usersMayDeleteThemselves: stored.usersMayDeleteThemselves ?? true,
     corsOrigins: stored.corsOrigins ?? [],
     defaultPresence: stored.defaultPresence ?? "offline",

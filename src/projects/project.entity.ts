@@ -8,6 +8,7 @@ export interface StoredSettings {
   tokenTtlMs?: number;
   tokenTtlMaxMs?: number;
   signingAlgorithm?: SigningAlgorithm;
+  usersMayList?: boolean;
   usersMayDeleteThemselves?: boolean;
   corsOrigins?: string[];
   defaultPresence?: string;

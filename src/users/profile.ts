@@ -1,7 +1,7 @@
 import type { AttributesChange } from "./attributes-change.ts";
 import { emailKey } from "./email-address.ts";
 import type { Attributes, JsonObject } from "./user.entity.ts";
-import { loginKey } from "./user-key.ts";
+import { loginKey, nameKey } from "./user-key.ts";
 
 /** The fields of a user that callers write. */
 export interface Profile {
@@ -58,6 +58,7 @@ export const PROFILE_COLUMNS: readonly ProfileColumn[] = [
   column("login", "login", "text"),
   column("login", "login_key", "text", ({ login }) => login && loginKey(login)),
   column("name", "name", "text"),
+  column("name", "name_key", "text", ({ name }) => name && nameKey(name)),
   column("email", "email", "text"),
   column("email", "email_key", "text", ({ email }) => email && emailKey(email)),
   column("emailVerified", "email_verified", "boolean", (profile) => profile.emailVerified ?? false),

@@ -12,6 +12,18 @@ export const loginKey = (login: string): string => login.normalize("NFC").toLowe
 
 const asWritten = (value: string): string => value;
 
+/** The most characters of a name that are compared: what folding makes of a name can be longer than an index takes. */
+const NAME_KEY_LENGTH = 255;
+
+/**
+ * A name as it is compared and ordered: in compatibility composition, and folded, so that neither case nor presentation counts (NFKC and
+ * the full case folding of the Unicode Standard §3.13, by way of upper case; ς is folded with σ).
+ */
+export function nameKey(name: string): string {
+  const folded = name.normalize("NFKC").toUpperCase().toLowerCase().replaceAll("ς", "σ").normalize("NFKC");
+  return folded.length <= NAME_KEY_LENGTH ? folded : Array.from(folded).slice(0, NAME_KEY_LENGTH).join("");
+}
+
 /** Where an identifier is found, a column of the user or one of its locators, and the form it is compared in. */
 export const KEYS = {
   id: { column: "id", comparable: asWritten },

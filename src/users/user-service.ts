@@ -14,6 +14,8 @@ import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { deleteAvatar } from "./delete-avatar.ts";
 import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
+import { type ListPorts, listUsers } from "./list-users.ts";
+import { listQueryOf, OTHERS } from "./list-users-message.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
@@ -24,7 +26,7 @@ import { profileChange, userMessage, versionOf } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 
-export interface UserServicePorts extends UserPorts, VerificationPorts {
+export interface UserServicePorts extends UserPorts, VerificationPorts, ListPorts {
   readonly announceDeletion: AnnounceDeletion;
   readonly avatars: Avatars;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
@@ -62,6 +64,13 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
         missing: refs.filter((_, i) => missing.includes(i)),
         deleted: [...deleted],
       };
+    },
+    async listUsers(request, context) {
+      const caller = projectCallerOf(context);
+      const scope = { projectId: caller.projectId, signal: context.signal };
+      const reader = caller.kind === "user" ? OTHERS : undefined;
+      const { users, nextPageToken, total } = await listUsers(ports, scope, listQueryOf(request), reader);
+      return { users: users.map(userMessage), nextPageToken, totalSize: total ?? 0 };
     },
     async updateUser({ ref, user, updateMask, etag }, context) {
       const caller = projectCallerOf(context);

@@ -5,13 +5,16 @@ import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 
 /** A user as the statements give it: without what identifiers are compared by. */
-export type UserRow = Omit<User, "projectId" | "loginKey" | "emailKey">;
+export type UserRow = Omit<User, "projectId" | "loginKey" | "emailKey" | "nameKey">;
+
+/** What identifiers and names are compared by, which no row tells. */
+const COMPARED = ["login_key", "email_key", "name_key"];
 
 /** Columns as they are named in the table and in a row. */
 const COLUMNS = [
   "id",
   "external_id",
-  ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => name !== "login_key" && name !== "email_key"),
+  ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => !COMPARED.includes(name)),
   "locators",
   "guest",
   "create_time",
@@ -20,7 +23,8 @@ const COLUMNS = [
   "version",
 ];
 const camelCase = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-const AS_ROW = COLUMNS.map((name) => `${name} as "${camelCase(name)}"`).join(", ");
+/** What a select gives of `users` for a row. */
+export const AS_ROW = COLUMNS.map((name) => `${name} as "${camelCase(name)}"`).join(", ");
 const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
 
 const bitOf = (field: ProfileField): number => 1 << PROFILE_FIELDS.indexOf(field);

@@ -31,6 +31,7 @@ export const UserEntity = defineEntity({
     login: p.text().nullable(),
     loginKey: p.text().collation("C").nullable(),
     name: p.text().nullable(),
+    nameKey: p.text().collation("C").nullable(),
     email: p.text().nullable(),
     emailKey: p.text().collation("C").nullable(),
     emailVerified: p.boolean().default(false),
@@ -57,6 +58,18 @@ export const UserEntity = defineEntity({
     lastActiveTime: p.datetime().nullable(),
     version: p.integer().default(1),
   },
+  indexes: [
+    { name: "users_name", properties: ["projectId", "nameKey", "id"] },
+    { name: "users_create_time", properties: ["projectId", "createTime", "id"] },
+    { name: "users_update_time", properties: ["projectId", "updateTime", "id"] },
+    { name: "users_last_active_time", properties: ["projectId", "lastActiveTime", "id"] },
+    { name: "users_guest", properties: ["projectId", "guest", "createTime", "id"] },
+    {
+      name: "users_tags",
+      expression:
+        "create index users_tags on users using gin (array_prepend(project_id::text || project_id::text, tags)) with (fastupdate = off) where tags <> '{}'",
+    },
+  ],
   uniques: [
     { name: "users_external_id", properties: ["projectId", "externalId"] },
     { name: "users_login", properties: ["projectId", "loginKey"] },

@@ -15,6 +15,7 @@ test("a new project has every setting, with its default", async () => {
     tokenTtl: { seconds: 86_400n },
     tokenTtlMax: { seconds: 2_592_000n },
     signingAlgorithm: SigningAlgorithm.ED25519,
+    usersMayList: false,
     usersMayDeleteThemselves: true,
     corsOrigins: [],
     defaultPresence: "offline",

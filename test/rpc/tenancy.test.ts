@@ -23,6 +23,15 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   BatchUpsertUsers: [{ users: [{ externalId: "alice" }] }, "answered"],
   GetUser: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetUsers: [{ refs: [{ id: userId }] }, "answered"],
+  ListUsers: [
+    {
+      filters: [
+        { field: "id", operator: "OPERATOR_IN", values: [userId] },
+        { field: "name", operator: "OPERATOR_STARTS_WITH", values: ["Secret"] },
+      ],
+    },
+    "answered",
+  ],
   UpdateUser: [{ ref: { id: userId }, user: { name: "x" } }, "USER_NOT_FOUND"],
   DeleteUser: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   SetAvatar: [{ ref: { id: userId }, image: "/9j/" }, "USER_NOT_FOUND"],

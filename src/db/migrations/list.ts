@@ -6,7 +6,9 @@ import { Presence } from "./2026-11-21-05-presence.ts";
 import { Attributes } from "./2026-11-22-01-attributes.ts";
 import { Locators } from "./2026-11-22-02-locators.ts";
 import { Avatars } from "./2026-11-22-04-avatars.ts";
+import { Retrieval } from "./2026-11-22-05-retrieval.ts";
 import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
+import { RetrievalIndexes } from "./2026-11-22-06-retrieval-indexes.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -19,4 +21,6 @@ export const MIGRATIONS = [
   { name: "2026-11-22-02-locators", class: Locators },
   { name: "2026-11-22-04-avatars", class: Avatars },
   { name: "2026-11-22-06-locator-codes", class: LocatorCodes },
+  { name: "2026-11-22-05-retrieval", class: Retrieval },
+  { name: "2026-11-22-06-retrieval-indexes", class: RetrievalIndexes },
 ] as const;

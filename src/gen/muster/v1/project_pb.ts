@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/project.proto.
  */
 export const file_muster_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLYAwoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESPwobdXNlcnNfbWF5X2RlbGV0ZV90aGVtc2VsdmVzGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJ2Cgxjb3JzX29yaWdpbnMYDyADKAlCYLpIXZIBWhAyGAEiVHJSKP8BMk1eaHR0cHM/Oi8vW2EtejAtOS4tXSsoOlswLTldezEsNX0pPyR8Xmh0dHBzPzovL1xbWzAtOWEtZjouXStcXSg6WzAtOV17MSw1fSk/JBIhChBkZWZhdWx0X3ByZXNlbmNlGBAgASgJQge6SARyAhhAEiEKD3VzZXJfaWRfcGF0dGVybhgRIAEoCUIIukgFcgMo/wEiowEKCUFjY2Vzc0tleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo4BChBTaWduaW5nQWxnb3JpdGhtEiEKHVNJR05JTkdfQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASHQoZU0lHTklOR19BTEdPUklUSE1fRUQyNTUxORABEhsKF1NJR05JTkdfQUxHT1JJVEhNX0VTMjU2EAISGwoXU0lHTklOR19BTEdPUklUSE1fUlMyNTYQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKMBAoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESMgoOdXNlcnNfbWF5X2xpc3QYCSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj8KG3VzZXJzX21heV9kZWxldGVfdGhlbXNlbHZlcxgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSdgoMY29yc19vcmlnaW5zGA8gAygJQmC6SF2SAVoQMhgBIlRyUij/ATJNXmh0dHBzPzovL1thLXowLTkuLV0rKDpbMC05XXsxLDV9KT8kfF5odHRwcz86Ly9cW1swLTlhLWY6Ll0rXF0oOlswLTldezEsNX0pPyQSIQoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIHukgEcgIYQBIhCg91c2VyX2lkX3BhdHRlcm4YESABKAlCCLpIBXIDKP8BIqMBCglBY2Nlc3NLZXkSCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqOAQoQU2lnbmluZ0FsZ29yaXRobRIhCh1TSUdOSU5HX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEh0KGVNJR05JTkdfQUxHT1JJVEhNX0VEMjU1MTkQARIbChdTSUdOSU5HX0FMR09SSVRITV9FUzI1NhACEhsKF1NJR05JTkdfQUxHT1JJVEhNX1JTMjU2EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * A tenant. Nothing of one project can be read or changed from another.
@@ -137,6 +137,13 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
   signingAlgorithm: SigningAlgorithm;
 
   /**
+   * Whether users may list the others by ListUsers; `.system` always may. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue users_may_list = 9;
+   */
+  usersMayList?: boolean | undefined;
+
+  /**
    * Whether a user may delete itself. Default true.
    *
    * @generated from field: google.protobuf.BoolValue users_may_delete_themselves = 10;
@@ -193,6 +200,13 @@ export type ProjectSettingsJson = {
    * @generated from field: muster.v1.SigningAlgorithm signing_algorithm = 7;
    */
   signingAlgorithm?: SigningAlgorithmJson;
+
+  /**
+   * Whether users may list the others by ListUsers; `.system` always may. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue users_may_list = 9;
+   */
+  usersMayList?: BoolValueJson;
 
   /**
    * Whether a user may delete itself. Default true.

@@ -4,8 +4,8 @@
 
 // The roll of users of a project.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldMask, FieldMaskJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
@@ -16,13 +16,13 @@ import type { AttributeDefinition, AttributeDefinitionJson, AttributeValue, Attr
 import { file_muster_v1_attribute } from "./attribute_pb.ts";
 import type { Locator, LocatorJson, User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJ5CiFSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIkCiJSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlc3BvbnNlIoUBChRWZXJpZnlMb2NhdG9yUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEisKB2xvY2F0b3IYAiABKAsyEi5tdXN0ZXIudjEuTG9jYXRvckIGukgDyAEBEhcKBGNvZGUYAyABKAlCCbpIBnIEEAEYQCI2ChVWZXJpZnlMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyMuUMCgtVc2VyU2VydmljZRJXCgpVcHNlcnRVc2VyEhwubXVzdGVyLnYxLlVwc2VydFVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwc2VydFVzZXJSZXNwb25zZSIMkAICqrsYBQoBAhACEmkKEEJhdGNoVXBzZXJ0VXNlcnMSIi5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1JlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hVcHNlcnRVc2Vyc1Jlc3BvbnNlIgyQAgKquxgFCgECEAMSTwoHR2V0VXNlchIZLm11c3Rlci52MS5HZXRVc2VyUmVxdWVzdBoaLm11c3Rlci52MS5HZXRVc2VyUmVzcG9uc2UiDZACAaq7GAYKAgIDEAESYQoNQmF0Y2hHZXRVc2VycxIfLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBogLm11c3Rlci52MS5CYXRjaEdldFVzZXJzUmVzcG9uc2UiDZACAaq7GAYKAgIDEAMSVQoKVXBkYXRlVXNlchIcLm11c3Rlci52MS5VcGRhdGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5VcGRhdGVVc2VyUmVzcG9uc2UiCqq7GAYKAgIEEAISWAoKRGVsZXRlVXNlchIcLm11c3Rlci52MS5EZWxldGVVc2VyUmVxdWVzdBodLm11c3Rlci52MS5EZWxldGVVc2VyUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISZgoPRGVmaW5lQXR0cmlidXRlEiEubXVzdGVyLnYxLkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QaIi5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVzcG9uc2UiDJACAqq7GAUKAQIQAhKBAQoYTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zEioubXVzdGVyLnYxLkxpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QaKy5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2UiDJACAaq7GAUKAQIQARKEAQoZRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvbhIrLm11c3Rlci52MS5EZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBosLm11c3Rlci52MS5EZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJhCg1TZXRBdHRyaWJ1dGVzEh8ubXVzdGVyLnYxLlNldEF0dHJpYnV0ZXNSZXF1ZXN0GiAubXVzdGVyLnYxLlNldEF0dHJpYnV0ZXNSZXNwb25zZSINkAICqrsYBgoCAgQQAhJYCgpBZGRMb2NhdG9yEhwubXVzdGVyLnYxLkFkZExvY2F0b3JSZXF1ZXN0Gh0ubXVzdGVyLnYxLkFkZExvY2F0b3JSZXNwb25zZSINkAICqrsYBgoCAgQQAhJeCg1SZW1vdmVMb2NhdG9yEh8ubXVzdGVyLnYxLlJlbW92ZUxvY2F0b3JSZXF1ZXN0GiAubXVzdGVyLnYxLlJlbW92ZUxvY2F0b3JSZXNwb25zZSIKqrsYBgoCAgQQAhJVCglTZXRBdmF0YXISGy5tdXN0ZXIudjEuU2V0QXZhdGFyUmVxdWVzdBocLm11c3Rlci52MS5TZXRBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAxJeCgxEZWxldGVBdmF0YXISHi5tdXN0ZXIudjEuRGVsZXRlQXZhdGFyUmVxdWVzdBofLm11c3Rlci52MS5EZWxldGVBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhKFAQoaUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb24SLC5tdXN0ZXIudjEuUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb25SZXF1ZXN0Gi0ubXVzdGVyLnYxLlJlcXVlc3RMb2NhdG9yVmVyaWZpY2F0aW9uUmVzcG9uc2UiCqq7GAYKAgIEEAISXgoNVmVyaWZ5TG9jYXRvchIfLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSJ4CgZGaWx0ZXISGQoFZmllbGQYASABKAlCCrpIB3IFIAEo/wESMQoIb3BlcmF0b3IYAiABKA4yEy5tdXN0ZXIudjEuT3BlcmF0b3JCCrpIB4IBBBABIAASIAoGdmFsdWVzGAMgAygJQhC6SA2SAQoQ6AciBXIDKIAIIq0BChBMaXN0VXNlcnNSZXF1ZXN0EiwKB2ZpbHRlcnMYASADKAsyES5tdXN0ZXIudjEuRmlsdGVyQgi6SAWSAQIQFBIaCghvcmRlcl9ieRgCIAEoCUIIukgFcgMorAISHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBCABKAlCCLpIBXIDKIBAEhIKCndpdGhfdG90YWwYBSABKAgiYAoRTGlzdFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoBSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJ5CiFSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIkCiJSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlc3BvbnNlIoUBChRWZXJpZnlMb2NhdG9yUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEisKB2xvY2F0b3IYAiABKAsyEi5tdXN0ZXIudjEuTG9jYXRvckIGukgDyAEBEhcKBGNvZGUYAyABKAlCCbpIBnIEEAEYQCI2ChVWZXJpZnlMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyKswCCghPcGVyYXRvchIYChRPUEVSQVRPUl9VTlNQRUNJRklFRBAAEhIKDk9QRVJBVE9SX0VRVUFMEAESFgoST1BFUkFUT1JfTk9UX0VRVUFMEAISDwoLT1BFUkFUT1JfSU4QAxITCg9PUEVSQVRPUl9OT1RfSU4QBBIYChRPUEVSQVRPUl9TVEFSVFNfV0lUSBAFEhQKEE9QRVJBVE9SX0dSRUFURVIQBhIdChlPUEVSQVRPUl9HUkVBVEVSX09SX0VRVUFMEAcSEQoNT1BFUkFUT1JfTEVTUxAIEhoKFk9QRVJBVE9SX0xFU1NfT1JfRVFVQUwQCRIUChBPUEVSQVRPUl9IQVNfQU5ZEAoSFAoQT1BFUkFUT1JfSEFTX0FMTBALEhUKEU9QRVJBVE9SX0hBU19OT05FEAwSEwoPT1BFUkFUT1JfRVhJU1RTEA0yvA0KC1VzZXJTZXJ2aWNlElcKClVwc2VydFVzZXISHC5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlc3BvbnNlIgyQAgKquxgFCgECEAISaQoQQmF0Y2hVcHNlcnRVc2VycxIiLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJPCgdHZXRVc2VyEhkubXVzdGVyLnYxLkdldFVzZXJSZXF1ZXN0GhoubXVzdGVyLnYxLkdldFVzZXJSZXNwb25zZSINkAIBqrsYBgoCAgMQARJhCg1CYXRjaEdldFVzZXJzEh8ubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCglMaXN0VXNlcnMSGy5tdXN0ZXIudjEuTGlzdFVzZXJzUmVxdWVzdBocLm11c3Rlci52MS5MaXN0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCgpVcGRhdGVVc2VyEhwubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIKqrsYBgoCAgQQAhJYCgpEZWxldGVVc2VyEhwubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhJmCg9EZWZpbmVBdHRyaWJ1dGUSIS5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVxdWVzdBoiLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXNwb25zZSIMkAICqrsYBQoBAhACEoEBChhMaXN0QXR0cmlidXRlRGVmaW5pdGlvbnMSKi5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVxdWVzdBorLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXNwb25zZSIMkAIBqrsYBQoBAhABEoQBChlEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uEisubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXF1ZXN0GiwubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXNwb25zZSIMkAICqrsYBQoBAhADEmEKDVNldEF0dHJpYnV0ZXMSHy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QaIC5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1Jlc3BvbnNlIg2QAgKquxgGCgICBBACElgKCkFkZExvY2F0b3ISHC5tdXN0ZXIudjEuQWRkTG9jYXRvclJlcXVlc3QaHS5tdXN0ZXIudjEuQWRkTG9jYXRvclJlc3BvbnNlIg2QAgKquxgGCgICBBACEl4KDVJlbW92ZUxvY2F0b3ISHy5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlcXVlc3QaIC5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlc3BvbnNlIgqquxgGCgICBBACElUKCVNldEF2YXRhchIbLm11c3Rlci52MS5TZXRBdmF0YXJSZXF1ZXN0GhwubXVzdGVyLnYxLlNldEF2YXRhclJlc3BvbnNlIg2QAgKquxgGCgICBBADEl4KDERlbGV0ZUF2YXRhchIeLm11c3Rlci52MS5EZWxldGVBdmF0YXJSZXF1ZXN0Gh8ubXVzdGVyLnYxLkRlbGV0ZUF2YXRhclJlc3BvbnNlIg2QAgKquxgGCgICBBACEoUBChpSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvbhIsLm11c3Rlci52MS5SZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QaLS5tdXN0ZXIudjEuUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb25SZXNwb25zZSIKqrsYBgoCAgQQAhJeCg1WZXJpZnlMb2NhdG9yEh8ubXVzdGVyLnYxLlZlcmlmeUxvY2F0b3JSZXF1ZXN0GiAubXVzdGVyLnYxLlZlcmlmeUxvY2F0b3JSZXNwb25zZSIKqrsYBgoCAgQQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -438,6 +438,229 @@ export const BatchGetUsersResponseSchema: GenMessage<BatchGetUsersResponse, {jso
   messageDesc(file_muster_v1_user_service, 8);
 
 /**
+ * A condition that listed users meet.
+ *
+ * @generated from message muster.v1.Filter
+ */
+export type Filter = Message<"muster.v1.Filter"> & {
+  /**
+   * What is compared: `id`, `external_id`, `login`, `email`, `phone`, `name`, `tags`, `create_time`, `update_time`, `last_active_time`,
+   * `guest`, or `attributes.<key>` where the attribute is defined as filterable. Login, email and name compare without regard to case.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * How it is compared. A field has the operators that make sense for it and that an index serves; others are REQUEST_INVALID.
+   *
+   * @generated from field: muster.v1.Operator operator = 2;
+   */
+  operator: Operator;
+
+  /**
+   * What it is compared with, up to 1,000 values; IN, NOT_IN and HAS_… take one or more, EXISTS none or one, all others exactly one.
+   * A time is written as in RFC 3339, `guest` as `true` or `false`. Of tags at most 50 are taken.
+   *
+   * @generated from field: repeated string values = 3;
+   */
+  values: string[];
+};
+
+/**
+ * A condition that listed users meet.
+ *
+ * @generated from message muster.v1.Filter
+ */
+export type FilterJson = {
+  /**
+   * What is compared: `id`, `external_id`, `login`, `email`, `phone`, `name`, `tags`, `create_time`, `update_time`, `last_active_time`,
+   * `guest`, or `attributes.<key>` where the attribute is defined as filterable. Login, email and name compare without regard to case.
+   *
+   * @generated from field: string field = 1;
+   */
+  field?: string;
+
+  /**
+   * How it is compared. A field has the operators that make sense for it and that an index serves; others are REQUEST_INVALID.
+   *
+   * @generated from field: muster.v1.Operator operator = 2;
+   */
+  operator?: OperatorJson;
+
+  /**
+   * What it is compared with, up to 1,000 values; IN, NOT_IN and HAS_… take one or more, EXISTS none or one, all others exactly one.
+   * A time is written as in RFC 3339, `guest` as `true` or `false`. Of tags at most 50 are taken.
+   *
+   * @generated from field: repeated string values = 3;
+   */
+  values?: string[];
+};
+
+/**
+ * Describes the message muster.v1.Filter.
+ * Use `create(FilterSchema)` to create a new message.
+ */
+export const FilterSchema: GenMessage<Filter, {jsonType: FilterJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 9);
+
+/**
+ * What ListUsers takes.
+ *
+ * @generated from message muster.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"muster.v1.ListUsersRequest"> & {
+  /**
+   * The conditions, up to 20, all of which a user meets to be listed. None: all users.
+   *
+   * @generated from field: repeated muster.v1.Filter filters = 1;
+   */
+  filters: Filter[];
+
+  /**
+   * A field and its direction, such as `create_time desc` (the default) or `name asc`; without a direction it is ascending. Any field of
+   * a filter but `tags`, `guest` and attributes. Users without a value come last in both directions; equal ones go by id.
+   *
+   * @generated from field: string order_by = 2;
+   */
+  orderBy: string;
+
+  /**
+   * The most users of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, with the same filters and order; empty: the first page.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+
+  /**
+   * Whether to count all users that the filters let through: it reads each of them, so ask once and not for every page.
+   *
+   * @generated from field: bool with_total = 5;
+   */
+  withTotal: boolean;
+};
+
+/**
+ * What ListUsers takes.
+ *
+ * @generated from message muster.v1.ListUsersRequest
+ */
+export type ListUsersRequestJson = {
+  /**
+   * The conditions, up to 20, all of which a user meets to be listed. None: all users.
+   *
+   * @generated from field: repeated muster.v1.Filter filters = 1;
+   */
+  filters?: FilterJson[];
+
+  /**
+   * A field and its direction, such as `create_time desc` (the default) or `name asc`; without a direction it is ascending. Any field of
+   * a filter but `tags`, `guest` and attributes. Users without a value come last in both directions; equal ones go by id.
+   *
+   * @generated from field: string order_by = 2;
+   */
+  orderBy?: string;
+
+  /**
+   * The most users of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before, with the same filters and order; empty: the first page.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
+
+  /**
+   * Whether to count all users that the filters let through: it reads each of them, so ask once and not for every page.
+   *
+   * @generated from field: bool with_total = 5;
+   */
+  withTotal?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest, {jsonType: ListUsersRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 10);
+
+/**
+ * What ListUsers answers.
+ *
+ * @generated from message muster.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"muster.v1.ListUsersResponse"> & {
+  /**
+   * The users of this page, with the fields the caller may see.
+   *
+   * @generated from field: repeated muster.v1.User users = 1;
+   */
+  users: User[];
+
+  /**
+   * What the next page is asked for with; empty: this was the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * How many users the filters let through, on all pages, at the time of this one; 0 unless it was asked for.
+   *
+   * @generated from field: int32 total_size = 3;
+   */
+  totalSize: number;
+};
+
+/**
+ * What ListUsers answers.
+ *
+ * @generated from message muster.v1.ListUsersResponse
+ */
+export type ListUsersResponseJson = {
+  /**
+   * The users of this page, with the fields the caller may see.
+   *
+   * @generated from field: repeated muster.v1.User users = 1;
+   */
+  users?: UserJson[];
+
+  /**
+   * What the next page is asked for with; empty: this was the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+
+  /**
+   * How many users the filters let through, on all pages, at the time of this one; 0 unless it was asked for.
+   *
+   * @generated from field: int32 total_size = 3;
+   */
+  totalSize?: number;
+};
+
+/**
+ * Describes the message muster.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse, {jsonType: ListUsersResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 11);
+
+/**
  * What UpdateUser takes.
  *
  * @generated from message muster.v1.UpdateUserRequest
@@ -512,7 +735,7 @@ export type UpdateUserRequestJson = {
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest, {jsonType: UpdateUserRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 9);
+  messageDesc(file_muster_v1_user_service, 12);
 
 /**
  * What UpdateUser answers.
@@ -547,7 +770,7 @@ export type UpdateUserResponseJson = {
  * Use `create(UpdateUserResponseSchema)` to create a new message.
  */
 export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse, {jsonType: UpdateUserResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 10);
+  messageDesc(file_muster_v1_user_service, 13);
 
 /**
  * What DeleteUser takes.
@@ -582,7 +805,7 @@ export type DeleteUserRequestJson = {
  * Use `create(DeleteUserRequestSchema)` to create a new message.
  */
 export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest, {jsonType: DeleteUserRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 11);
+  messageDesc(file_muster_v1_user_service, 14);
 
 /**
  * What DeleteUser answers.
@@ -605,7 +828,7 @@ export type DeleteUserResponseJson = {
  * Use `create(DeleteUserResponseSchema)` to create a new message.
  */
 export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse, {jsonType: DeleteUserResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 12);
+  messageDesc(file_muster_v1_user_service, 15);
 
 /**
  * What DefineAttribute takes.
@@ -640,7 +863,7 @@ export type DefineAttributeRequestJson = {
  * Use `create(DefineAttributeRequestSchema)` to create a new message.
  */
 export const DefineAttributeRequestSchema: GenMessage<DefineAttributeRequest, {jsonType: DefineAttributeRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 13);
+  messageDesc(file_muster_v1_user_service, 16);
 
 /**
  * What DefineAttribute answers.
@@ -675,7 +898,7 @@ export type DefineAttributeResponseJson = {
  * Use `create(DefineAttributeResponseSchema)` to create a new message.
  */
 export const DefineAttributeResponseSchema: GenMessage<DefineAttributeResponse, {jsonType: DefineAttributeResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 14);
+  messageDesc(file_muster_v1_user_service, 17);
 
 /**
  * What ListAttributeDefinitions takes.
@@ -698,7 +921,7 @@ export type ListAttributeDefinitionsRequestJson = {
  * Use `create(ListAttributeDefinitionsRequestSchema)` to create a new message.
  */
 export const ListAttributeDefinitionsRequestSchema: GenMessage<ListAttributeDefinitionsRequest, {jsonType: ListAttributeDefinitionsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 15);
+  messageDesc(file_muster_v1_user_service, 18);
 
 /**
  * What ListAttributeDefinitions answers.
@@ -733,7 +956,7 @@ export type ListAttributeDefinitionsResponseJson = {
  * Use `create(ListAttributeDefinitionsResponseSchema)` to create a new message.
  */
 export const ListAttributeDefinitionsResponseSchema: GenMessage<ListAttributeDefinitionsResponse, {jsonType: ListAttributeDefinitionsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 16);
+  messageDesc(file_muster_v1_user_service, 19);
 
 /**
  * What DeleteAttributeDefinition takes.
@@ -768,7 +991,7 @@ export type DeleteAttributeDefinitionRequestJson = {
  * Use `create(DeleteAttributeDefinitionRequestSchema)` to create a new message.
  */
 export const DeleteAttributeDefinitionRequestSchema: GenMessage<DeleteAttributeDefinitionRequest, {jsonType: DeleteAttributeDefinitionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 17);
+  messageDesc(file_muster_v1_user_service, 20);
 
 /**
  * What DeleteAttributeDefinition answers.
@@ -791,7 +1014,7 @@ export type DeleteAttributeDefinitionResponseJson = {
  * Use `create(DeleteAttributeDefinitionResponseSchema)` to create a new message.
  */
 export const DeleteAttributeDefinitionResponseSchema: GenMessage<DeleteAttributeDefinitionResponse, {jsonType: DeleteAttributeDefinitionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 18);
+  messageDesc(file_muster_v1_user_service, 21);
 
 /**
  * What SetAttributes takes.
@@ -840,7 +1063,7 @@ export type SetAttributesRequestJson = {
  * Use `create(SetAttributesRequestSchema)` to create a new message.
  */
 export const SetAttributesRequestSchema: GenMessage<SetAttributesRequest, {jsonType: SetAttributesRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 19);
+  messageDesc(file_muster_v1_user_service, 22);
 
 /**
  * What SetAttributes answers.
@@ -875,7 +1098,7 @@ export type SetAttributesResponseJson = {
  * Use `create(SetAttributesResponseSchema)` to create a new message.
  */
 export const SetAttributesResponseSchema: GenMessage<SetAttributesResponse, {jsonType: SetAttributesResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 20);
+  messageDesc(file_muster_v1_user_service, 23);
 
 /**
  * What AddLocator takes.
@@ -924,7 +1147,7 @@ export type AddLocatorRequestJson = {
  * Use `create(AddLocatorRequestSchema)` to create a new message.
  */
 export const AddLocatorRequestSchema: GenMessage<AddLocatorRequest, {jsonType: AddLocatorRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 21);
+  messageDesc(file_muster_v1_user_service, 24);
 
 /**
  * What AddLocator answers.
@@ -959,7 +1182,7 @@ export type AddLocatorResponseJson = {
  * Use `create(AddLocatorResponseSchema)` to create a new message.
  */
 export const AddLocatorResponseSchema: GenMessage<AddLocatorResponse, {jsonType: AddLocatorResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 22);
+  messageDesc(file_muster_v1_user_service, 25);
 
 /**
  * What RemoveLocator takes.
@@ -1008,7 +1231,7 @@ export type RemoveLocatorRequestJson = {
  * Use `create(RemoveLocatorRequestSchema)` to create a new message.
  */
 export const RemoveLocatorRequestSchema: GenMessage<RemoveLocatorRequest, {jsonType: RemoveLocatorRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 23);
+  messageDesc(file_muster_v1_user_service, 26);
 
 /**
  * What RemoveLocator answers.
@@ -1043,7 +1266,7 @@ export type RemoveLocatorResponseJson = {
  * Use `create(RemoveLocatorResponseSchema)` to create a new message.
  */
 export const RemoveLocatorResponseSchema: GenMessage<RemoveLocatorResponse, {jsonType: RemoveLocatorResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 24);
+  messageDesc(file_muster_v1_user_service, 27);
 
 /**
  * What SetAvatar takes. The message may have 6 MiB; in JSON, which holds bytes as base64, 8 MiB.
@@ -1092,7 +1315,7 @@ export type SetAvatarRequestJson = {
  * Use `create(SetAvatarRequestSchema)` to create a new message.
  */
 export const SetAvatarRequestSchema: GenMessage<SetAvatarRequest, {jsonType: SetAvatarRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 25);
+  messageDesc(file_muster_v1_user_service, 28);
 
 /**
  * What SetAvatar answers.
@@ -1127,7 +1350,7 @@ export type SetAvatarResponseJson = {
  * Use `create(SetAvatarResponseSchema)` to create a new message.
  */
 export const SetAvatarResponseSchema: GenMessage<SetAvatarResponse, {jsonType: SetAvatarResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 26);
+  messageDesc(file_muster_v1_user_service, 29);
 
 /**
  * What DeleteAvatar takes.
@@ -1162,7 +1385,7 @@ export type DeleteAvatarRequestJson = {
  * Use `create(DeleteAvatarRequestSchema)` to create a new message.
  */
 export const DeleteAvatarRequestSchema: GenMessage<DeleteAvatarRequest, {jsonType: DeleteAvatarRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 27);
+  messageDesc(file_muster_v1_user_service, 30);
 
 /**
  * What DeleteAvatar answers.
@@ -1197,7 +1420,7 @@ export type DeleteAvatarResponseJson = {
  * Use `create(DeleteAvatarResponseSchema)` to create a new message.
  */
 export const DeleteAvatarResponseSchema: GenMessage<DeleteAvatarResponse, {jsonType: DeleteAvatarResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 28);
+  messageDesc(file_muster_v1_user_service, 31);
 
 /**
  * What RequestLocatorVerification takes.
@@ -1246,7 +1469,7 @@ export type RequestLocatorVerificationRequestJson = {
  * Use `create(RequestLocatorVerificationRequestSchema)` to create a new message.
  */
 export const RequestLocatorVerificationRequestSchema: GenMessage<RequestLocatorVerificationRequest, {jsonType: RequestLocatorVerificationRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 29);
+  messageDesc(file_muster_v1_user_service, 32);
 
 /**
  * What RequestLocatorVerification answers.
@@ -1269,7 +1492,7 @@ export type RequestLocatorVerificationResponseJson = {
  * Use `create(RequestLocatorVerificationResponseSchema)` to create a new message.
  */
 export const RequestLocatorVerificationResponseSchema: GenMessage<RequestLocatorVerificationResponse, {jsonType: RequestLocatorVerificationResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 30);
+  messageDesc(file_muster_v1_user_service, 33);
 
 /**
  * What VerifyLocator takes.
@@ -1332,7 +1555,7 @@ export type VerifyLocatorRequestJson = {
  * Use `create(VerifyLocatorRequestSchema)` to create a new message.
  */
 export const VerifyLocatorRequestSchema: GenMessage<VerifyLocatorRequest, {jsonType: VerifyLocatorRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 31);
+  messageDesc(file_muster_v1_user_service, 34);
 
 /**
  * What VerifyLocator answers.
@@ -1367,7 +1590,132 @@ export type VerifyLocatorResponseJson = {
  * Use `create(VerifyLocatorResponseSchema)` to create a new message.
  */
 export const VerifyLocatorResponseSchema: GenMessage<VerifyLocatorResponse, {jsonType: VerifyLocatorResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_user_service, 32);
+  messageDesc(file_muster_v1_user_service, 35);
+
+/**
+ * How a filter compares a field with its values.
+ *
+ * @generated from enum muster.v1.Operator
+ */
+export const Operator = {
+  /**
+   * No operator; never valid in a request.
+   *
+   * @generated from enum value: OPERATOR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Is the one value.
+   *
+   * @generated from enum value: OPERATOR_EQUAL = 1;
+   */
+  EQUAL: 1,
+
+  /**
+   * Is not the one value. Users without a value pass.
+   *
+   * @generated from enum value: OPERATOR_NOT_EQUAL = 2;
+   */
+  NOT_EQUAL: 2,
+
+  /**
+   * Is one of the values.
+   *
+   * @generated from enum value: OPERATOR_IN = 3;
+   */
+  IN: 3,
+
+  /**
+   * Is none of the values. Users without a value pass.
+   *
+   * @generated from enum value: OPERATOR_NOT_IN = 4;
+   */
+  NOT_IN: 4,
+
+  /**
+   * Begins with the one value.
+   *
+   * @generated from enum value: OPERATOR_STARTS_WITH = 5;
+   */
+  STARTS_WITH: 5,
+
+  /**
+   * Comes after the one value: later for times; by its bytes in UTF-8 for text. Users without a value pass none of the four comparisons.
+   *
+   * @generated from enum value: OPERATOR_GREATER = 6;
+   */
+  GREATER: 6,
+
+  /**
+   * Comes after the one value, or is it.
+   *
+   * @generated from enum value: OPERATOR_GREATER_OR_EQUAL = 7;
+   */
+  GREATER_OR_EQUAL: 7,
+
+  /**
+   * Comes before the one value.
+   *
+   * @generated from enum value: OPERATOR_LESS = 8;
+   */
+  LESS: 8,
+
+  /**
+   * Comes before the one value, or is it.
+   *
+   * @generated from enum value: OPERATOR_LESS_OR_EQUAL = 9;
+   */
+  LESS_OR_EQUAL: 9,
+
+  /**
+   * Has at least one of the values.
+   *
+   * @generated from enum value: OPERATOR_HAS_ANY = 10;
+   */
+  HAS_ANY: 10,
+
+  /**
+   * Has all of the values.
+   *
+   * @generated from enum value: OPERATOR_HAS_ALL = 11;
+   */
+  HAS_ALL: 11,
+
+  /**
+   * Has none of the values.
+   *
+   * @generated from enum value: OPERATOR_HAS_NONE = 12;
+   */
+  HAS_NONE: 12,
+
+  /**
+   * Has a value. Takes no value, or `true`; with `false` it is turned round: has none.
+   *
+   * @generated from enum value: OPERATOR_EXISTS = 13;
+   */
+  EXISTS: 13,
+} as const;
+
+/**
+ * How a filter compares a field with its values.
+ *
+ * @generated from enum muster.v1.Operator
+ */
+export type Operator = (typeof Operator)[keyof typeof Operator] | UnknownEnum;
+
+/**
+ * How a filter compares a field with its values.
+ *
+ * @generated from enum muster.v1.Operator
+ */
+export type OperatorJson = "OPERATOR_UNSPECIFIED" | "OPERATOR_EQUAL" | "OPERATOR_NOT_EQUAL" | "OPERATOR_IN" | "OPERATOR_NOT_IN" | "OPERATOR_STARTS_WITH" | "OPERATOR_GREATER" | "OPERATOR_GREATER_OR_EQUAL" | "OPERATOR_LESS" | "OPERATOR_LESS_OR_EQUAL" | "OPERATOR_HAS_ANY" | "OPERATOR_HAS_ALL" | "OPERATOR_HAS_NONE" | "OPERATOR_EXISTS";
+
+/**
+ * Describes the enum muster.v1.Operator.
+ */
+export const OperatorSchema: GenEnum<Operator, OperatorJson> = /*@__PURE__*/
+  enumDesc(file_muster_v1_user_service, 0);
 
 /**
  * Keeps the roll of users of a project.
@@ -1416,6 +1764,20 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof BatchGetUsersRequestSchema;
     output: typeof BatchGetUsersResponseSchema;
+  },
+  /**
+   * Lists the users that every filter lets through, a page at a time. A page begins where the one before ended, by the order and not by a
+   * count: while users come, change and go, one whose place in the order stays is neither left out nor given twice.
+   * Only what an index serves is taken; docs/retrieval.md tells which operators each field has. Reasons: REQUEST_INVALID (also for a
+   * page token that was changed, or belongs to another query), PRINCIPAL_NOT_ALLOWED (a user, where the project's `users_may_list` is off;
+   * or a filter or an order by a field that this caller may not see of others; metadata `field`).
+   *
+   * @generated from rpc muster.v1.UserService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
   },
   /**
    * Changes a user that is there. Reasons: USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN,

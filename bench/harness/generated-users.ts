@@ -1,0 +1,37 @@
+import type { Pool } from "pg";
+
+/** How a generated user's columns follow from its number `n`. Values recur as they do in life: few countries, many names, rare tags. */
+const COLUMNS: Readonly<Record<string, string>> = {
+  // UUIDs of version 7 whose times rise with the number.
+  id: `(lpad(to_hex(1700000000000 + n * 1000), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' || right(md5(n::text), 15))::uuid`,
+  external_id: "'user-' || n",
+  login: "case when n % 2 = 0 then 'login' || n end",
+  login_key: "case when n % 2 = 0 then 'login' || n end",
+  name: "case when n % 10 <> 0 then initcap(substr(md5((n % 50000)::text), 1, 6)) || ' ' || n % 97 end",
+  name_key: "case when n % 10 <> 0 then substr(md5((n % 50000)::text), 1, 6) || ' ' || n % 97 end",
+  email: "case when n % 4 <> 0 then 'user.' || n || '@example.com' end",
+  email_key: "case when n % 4 <> 0 then 'user.' || n || '@example.com' end",
+  phone: "case when n % 3 = 0 then '+49' || 1700000000 + n end",
+  metadata: `'{"plan": "free", "seats": 5}'::jsonb`,
+  tags: `case n % 5 when 0 then '{}' else array['all'] || case when n % 7 = 0 then array['some'] else '{}' end
+    || case when n % 10000 = 1 then array['rare'] else '{}' end end::text[]`,
+  guest: "n % 20 = 0",
+  create_time: "to_timestamp(1700000000 + n)",
+  update_time: "to_timestamp(1700000000 + n + (hashint8(n) & 65535))",
+  last_active_time: "case when n % 3 <> 0 then to_timestamp(1750000000 + (hashint8(n) & 1048575)) end",
+};
+
+/** Fills a project with `count` users, past every rule and without events, and has Postgres look at them. */
+export async function generateUsers(pool: Pool, projectId: string, count: number): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query("set statement_timeout = 0");
+    const [names, values] = [Object.keys(COLUMNS).join(), Object.values(COLUMNS).join()];
+    const source = `select $1::uuid, ${values} from generate_series(1, $2::bigint) n`;
+    await client.query(`insert into users (project_id, ${names}) ${source}`, [projectId, count]);
+    await client.query("vacuum analyze users");
+  } finally {
+    // The connection is not one like the others any more.
+    client.release(true);
+  }
+}
