@@ -5,6 +5,7 @@ import {
   ListUsersResponseSchema,
   Operator,
 } from "../../src/gen/muster/v1/user_service_pb.ts";
+import type { DefinitionsByKey } from "../../src/users/attribute-definitions.ts";
 import { conditionOf } from "../../src/users/list-conditions.ts";
 import type { FilterOperator } from "../../src/users/list-fields.ts";
 import { LIST_FIELDS } from "../../src/users/list-fields.ts";
@@ -51,7 +52,20 @@ const ASKED: readonly Asked[] = [
   { field: "tags", operator: "HAS_ALL", values: () => ["all", "some"] },
   { field: "tags", operator: "HAS_NONE", values: () => ["some"] },
   { field: "email", operator: "EXISTS", values: () => ["true"] },
+  { field: "attributes.color", operator: "EQUAL", values: () => ["red"] },
+  { field: "attributes.color", operator: "STARTS_WITH", values: () => ["ra"] },
 ];
+
+/** The attribute of generated users. */
+const DEFINITIONS: DefinitionsByKey = new Map([
+  [
+    "color",
+    {
+      ...{ key: "color", contentTypes: ["text/plain"], canBeEmpty: false, filterable: true },
+      ...{ readers: ["SYSTEM", "USER"], writers: ["SYSTEM"], createTime: new Date(0), updateTime: new Date(0) },
+    },
+  ],
+]);
 
 const caseOf = (asked: Asked | undefined): CallCase<World> => ({
   name: asked ? `${asked.field} ${asked.operator}` : "all",
@@ -76,7 +90,7 @@ const caseOf = (asked: Asked | undefined): CallCase<World> => ({
 });
 
 function listFloor({ projectId, users }: World, { pool }: FloorTools, asked: Asked | undefined): FloorHandler {
-  const conditions = asked ? [conditionOf({ ...asked, values: asked.values(0, users) }, "")] : [];
+  const conditions = asked ? [conditionOf({ ...asked, values: asked.values(0, users) }, DEFINITIONS, "")] : [];
   const field = LIST_FIELDS.find(({ name }) => name === "create_time");
   if (!field) throw new Error("create_time is no field of lists any more");
   const shape = { projectId, conditions, order: { field, descending: true } };
@@ -85,18 +99,19 @@ function listFloor({ projectId, users }: World, { pool }: FloorTools, asked: Ask
   const statement = { name: `floor_${asked?.field}_${asked?.operator}`, text, types: ROW_TYPES };
   return async (message) => {
     const { filters } = fromBinary(ListUsersRequestSchema, message);
-    const values = [projectId, ...filters.flatMap(parameterOf), PAGE + 1];
+    const values = [projectId, ...filters.flatMap(parametersOf), PAGE + 1];
     const { rows } = await pool.query<UserRow>({ ...statement, values });
     const listed = rows.slice(0, PAGE).map(userOf);
     return toBinary(ListUsersResponseSchema, create(ListUsersResponseSchema, { users: listed }));
   };
 }
 
-/** The parameter of a filter: an array, one value or none. */
-function parameterOf({ operator, values }: Filter): unknown[] {
-  if (operator === Operator.EXISTS) return [];
+/** The parameters of a filter: an attribute's key, then an array, one value or none. */
+function parametersOf({ field, operator, values }: Filter): unknown[] {
+  const key = field.startsWith("attributes.") ? [field.slice("attributes.".length)] : [];
+  if (operator === Operator.EXISTS) return key;
   const many = [Operator.IN, Operator.NOT_IN, Operator.HAS_ANY, Operator.HAS_ALL, Operator.HAS_NONE] as Operator[];
-  return [many.includes(operator) ? values : values[0]];
+  return [...key, many.includes(operator) ? values : values[0]];
 }
 
 export const row: CallRow<World> = {

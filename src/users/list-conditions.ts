@@ -1,5 +1,6 @@
 import { invalid } from "../errors.ts";
-import { type FilterOperator, LIST_FIELDS, type ListField } from "./list-fields.ts";
+import type { DefinitionsByKey } from "./attribute-definitions.ts";
+import { attributeKeyOf, type FilterOperator, LIST_FIELDS, type ListField, listField } from "./list-fields.ts";
 
 /** A condition that listed users meet, as the caller wrote it. */
 export interface ListFilter {
@@ -22,8 +23,12 @@ export type Bind = (value: unknown) => string;
 const MAX_TAGS = 50;
 
 /** The condition of a filter. REQUEST_INVALID, at `path`, for what makes no sense or no index serves. */
-export function conditionOf({ field: name, operator, values }: ListFilter, path: string): ListCondition {
-  const field = LIST_FIELDS.find((it) => it.name === name);
+export function conditionOf(
+  { field: name, operator, values }: ListFilter,
+  definitions: DefinitionsByKey,
+  path: string,
+): ListCondition {
+  const field = listField(name, definitions);
   if (!field) throw invalid(`${path}.field`, unlisted(name));
   if (!field.operators.includes(operator))
     throw invalid(
@@ -37,7 +42,7 @@ export function conditionOf({ field: name, operator, values }: ListFilter, path:
 
 /** Why a field is not among those that users are listed by. */
 function unlisted(name: string): string {
-  const key = /^attributes\.(.+)$/su.exec(name)?.[1];
+  const key = attributeKeyOf(name);
   if (key !== undefined)
     return `no index serves ${name}: the project has no definition of a filterable attribute "${key}"`;
   return `no index serves ${name}: the fields are ${LIST_FIELDS.map((it) => it.name).join(", ")}, attributes.<key>`;
@@ -79,22 +84,53 @@ const COMPARED_BY: Partial<Record<FilterOperator, string>> = {
 /** The condition in SQL on `users`, whose project is $1. */
 export function conditionSql({ field, operator, values }: ListCondition, bind: Bind): string {
   if (field.type === "tags") return tagsSql(operator, values, bind);
+  if (field.attribute) return attributeSql(field, field.attribute.key, operator, values, bind);
   const { column, type, nullable } = field;
   switch (operator) {
     case "EXISTS":
       return `${column} is ${values[0] === "true" ? "not null" : "null"}`;
     case "NOT_EQUAL":
       return `${column} ${nullable ? "is distinct from" : "<>"} ${bind(values[0])}::${type}`;
-    case "IN":
-      return `${column} = any(${bind(values)}::${type}[])`;
     case "NOT_IN": {
       const others = `${column} <> all(${bind(values)}::${type}[])`;
       return nullable ? `(${column} is null or ${others})` : others;
     }
     default:
-      return `${column} ${COMPARED_BY[operator]} ${bind(values[0])}::${type}`;
+      return comparisonSql(field, operator, values, bind);
   }
 }
+
+const comparisonSql = (
+  { column, type }: ListField,
+  operator: FilterOperator,
+  values: readonly string[],
+  bind: Bind,
+): string =>
+  operator === "IN"
+    ? `${column} = any(${bind(values)}::${type}[])`
+    : `${column} ${COMPARED_BY[operator]} ${bind(values[0])}::${type}`;
+
+/** The operators that exclude, and what they exclude. */
+const EXCLUDES: Partial<Record<FilterOperator, FilterOperator>> = { NOT_EQUAL: "EQUAL", NOT_IN: "IN" };
+
+/** A user holds a value if the index of attributes has a row of it, also where that value is no text. */
+function attributeSql(
+  field: ListField,
+  key: string,
+  operator: FilterOperator,
+  values: readonly string[],
+  bind: Bind,
+): string {
+  const row = `select from user_attribute_index held
+    where held.project_id = users.project_id and held.user_id = users.id and held.key = ${bind(key)}`;
+  if (operator === "EXISTS") return values[0] === "true" ? `exists (${row})` : without(row);
+  const excluded = EXCLUDES[operator];
+  const comparison = comparisonSql({ ...field, column: "held.value" }, excluded ?? operator, values, bind);
+  return excluded ? without(`${row} and ${comparison}`) : `exists (${row} and ${comparison})`;
+}
+
+/** `offset 0` has each user looked up by the primary key, along the walk, instead of all rows read to be held against all users. */
+const without = (row: string): string => `not exists (${row} offset 0)`;
 
 /** The tags with a mark of the project before them, longer than any tag: what the index of tags holds. */
 const MARK = "project_id::text || project_id::text";

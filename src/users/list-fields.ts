@@ -1,4 +1,5 @@
 import { UUID } from "../ids.ts";
+import type { AttributeDefinition, DefinitionsByKey } from "./attribute-definitions.ts";
 import { emailKey } from "./email-address.ts";
 import { loginKey, nameKey } from "./user-key.ts";
 
@@ -30,6 +31,8 @@ export interface ListField {
   /** How its index ends: `unique`, one user to a value; `id`, equal ones by their id; undefined: it gives no order. */
   readonly order: "unique" | "id" | undefined;
   readonly operators: readonly FilterOperator[];
+  /** For `attributes.<key>`: whose values `user_attribute_index` holds, where `column` is one of its columns. */
+  readonly attribute?: AttributeDefinition;
   /** What a value of it is, for people. */
   readonly values: string;
   /** A value in the form it is compared in; undefined for what is none. */
@@ -104,3 +107,26 @@ export const LIST_FIELDS: readonly ListField[] = [
     comparable: (value) => (value === "true" || value === "false" ? value : undefined),
   },
 ];
+
+const ATTRIBUTE = "attributes.";
+/** The index has so many characters of a value, and one more to tell those that go on. */
+const ATTRIBUTE_LENGTH = 255;
+
+/** The key of the attribute that a field's name names. */
+export const attributeKeyOf = (name: string): string | undefined =>
+  name.startsWith(ATTRIBUTE) ? name.slice(ATTRIBUTE.length) : undefined;
+
+/** The field of that name; undefined for one that no index serves. */
+export function listField(name: string, definitions: DefinitionsByKey): ListField | undefined {
+  const key = attributeKeyOf(name);
+  if (key === undefined) return LIST_FIELDS.find((field) => field.name === name);
+  const attribute = definitions.get(key);
+  return attribute?.filterable ? attributeField(name, attribute) : undefined;
+}
+
+const attributeField = (name: string, attribute: AttributeDefinition): ListField => ({
+  ...{ name, attribute, column: "value", type: "text", nullable: true, order: undefined },
+  operators: [...TEXT, "EXISTS"],
+  values: `a text of 1–${ATTRIBUTE_LENGTH} characters`,
+  comparable: (value) => (value !== "" && Array.from(value).length <= ATTRIBUTE_LENGTH ? value : undefined),
+});

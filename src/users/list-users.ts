@@ -3,9 +3,10 @@ import { query } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { PagePosition, PageTokens } from "../page-tokens.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
+import { type AttributeDefinitions, type DefinitionsByKey, mayRead } from "./attribute-definitions.ts";
 import type { ProjectScope } from "./find-user.ts";
 import { conditionOf, type ListFilter } from "./list-conditions.ts";
-import { LIST_FIELDS } from "./list-fields.ts";
+import { attributeKeyOf, LIST_FIELDS, type ListField } from "./list-fields.ts";
 import {
   countStatement,
   type ListOrder,
@@ -19,6 +20,7 @@ import type { UserRow } from "./user-statements.ts";
 export interface ListPorts {
   readonly db: Database;
   readonly projects: ProjectDirectory;
+  readonly attributes: AttributeDefinitions;
   readonly pageTokens: PageTokens;
 }
 
@@ -57,17 +59,15 @@ const DEFAULT_ORDER = "create_time desc";
  * a page token of another query; PRINCIPAL_NOT_ALLOWED to users, unless the project lets them list, and by fields they may not see.
  */
 export async function listUsers(
-  { db, projects, pageTokens }: ListPorts,
+  { db, projects, attributes, pageTokens }: ListPorts,
   { projectId, signal }: ProjectScope,
   asked: ListQuery,
   reader?: ListReader,
 ): Promise<UserPage> {
   const { settings } = await projects.get(projectId);
   if (reader && !settings.usersMayList) throw new MusterError("PRINCIPAL_NOT_ALLOWED");
-  const shape = shapeOf(projectId, asked);
-  for (const field of [...shape.conditions.map((it) => it.field), shape.order.field])
-    if (reader && !reader.mayRead(field.name))
-      throw new MusterError("PRINCIPAL_NOT_ALLOWED", { metadata: { field: field.name } });
+  const shape = shapeOf(projectId, asked, await definitionsFor(attributes, projectId, asked.filters));
+  if (reader) requireReadable(shape, reader);
   const { field, descending } = shape.order;
   const context = { list: "users", projectId, query: [asked.filters, field.name, descending] };
   const after = asked.pageToken ? pageTokens.read(context, asked.pageToken) : undefined;
@@ -81,8 +81,27 @@ export async function listUsers(
   };
 }
 
-function shapeOf(projectId: string, { filters, orderBy }: ListQuery): ListShape {
-  const conditions = filters.map((filter, i) => conditionOf(filter, `filters[${i}]`));
+/** The definitions, where a filter needs one; as of now, where it seems not to be there: it may be this moment. */
+async function definitionsFor(
+  attributes: AttributeDefinitions,
+  projectId: string,
+  filters: readonly ListFilter[],
+): Promise<DefinitionsByKey> {
+  const keys = filters.flatMap(({ field }) => attributeKeyOf(field) ?? []);
+  if (keys.length === 0) return new Map();
+  const known = await attributes.of(projectId);
+  return keys.every((key) => known.get(key)?.filterable) ? known : attributes.reload(projectId);
+}
+
+function requireReadable({ conditions, order }: ListShape, reader: ListReader): void {
+  const isReadable = ({ name, attribute }: ListField) =>
+    attribute ? reader.mayRead("attributes") && mayRead(attribute, false) : reader.mayRead(name);
+  for (const field of [...conditions.map((it) => it.field), order.field])
+    if (!isReadable(field)) throw new MusterError("PRINCIPAL_NOT_ALLOWED", { metadata: { field: field.name } });
+}
+
+function shapeOf(projectId: string, { filters, orderBy }: ListQuery, definitions: DefinitionsByKey): ListShape {
+  const conditions = filters.map((filter, i) => conditionOf(filter, definitions, `filters[${i}]`));
   return { projectId, conditions, order: orderOf(orderBy || DEFAULT_ORDER) };
 }
 

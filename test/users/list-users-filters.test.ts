@@ -20,13 +20,14 @@ const TAKEN: Record<string, readonly (keyof typeof Operator)[]> = {
   update_time: [...EQUALITY, ...COMPARISON],
   last_active_time: [...EQUALITY, ...COMPARISON, "EXISTS"],
   guest: EQUALITY,
+  "attributes.color": [...TEXT, "EXISTS"],
 };
 const OPERATORS = (Object.keys(Operator) as (keyof typeof Operator)[]).filter((name) => name !== "UNSPECIFIED");
 const PAIRS = Object.entries(TAKEN).flatMap(([field, taken]) => taken.map((operator): Pair => ({ field, operator })));
 const REFUSED = Object.entries(TAKEN).flatMap(([field, taken]) =>
   OPERATORS.filter((operator) => !taken.includes(operator)).map((operator) => ({ field, operator })),
 );
-const ORDERS = Object.keys(TAKEN).filter((field) => field !== "tags" && field !== "guest");
+const ORDERS = Object.keys(TAKEN).filter((field) => !["tags", "guest", "attributes.color"].includes(field));
 
 const { project, db } = await startApp();
 const mine = await project();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Access } from "../../src/gen/muster/v1/access_pb.ts";
 import { Operator, UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
@@ -231,4 +232,60 @@ test("tags of a project are found in that project alone", async () => {
     namesOf(users, { filters: [filter("tags", "HAS_ANY", ...tags)] });
   expect([await tagged(one.users, "shared"), await tagged(other.users, "shared")]).toEqual([["one"], ["other"]]);
   expect([await tagged(other.users, other.id), await tagged(one.users, other.id)]).toEqual([[], ["one"]]);
+});
+
+const plain = (text: string) => ({ contentType: "text/plain", value: { case: "text", value: text } }) as const;
+const definition = (more: object) => ({ key: "color", contentTypes: ["text/plain", "image/png"], ...more });
+
+test("an attribute is listed by where its definition says that it is filterable", async () => {
+  const { users } = await withUsers("a", "b", "c");
+  const filters = [filter("attributes.color", "EQUAL", "red")];
+  const refused = async () => {
+    const { fields, error } = await refusalOf(users.listUsers({ filters }));
+    expect(fields).toEqual(["filters[0].field"]);
+    expect(error.rawMessage).toContain('the project has no definition of a filterable attribute "color"');
+  };
+  await refused();
+  await users.defineAttribute({ definition: definition({}) });
+  await users.upsertUser({ externalId: "a", user: { attributes: { color: plain("red") } } });
+  await refused();
+  await users.defineAttribute({ definition: definition({ filterable: true }) });
+  expect(await namesOf(users, { filters })).toEqual(["a"]);
+  await users.upsertUser({ externalId: "b", user: { attributes: { color: plain("red") } } });
+  expect(await namesOf(users, { filters, orderBy: "name" })).toEqual(["a", "b"]);
+  await users.upsertUser({ externalId: "a", user: { attributes: { color: plain("blue") } } });
+  expect(await namesOf(users, { filters, orderBy: "name" })).toEqual(["b"]);
+  await users.defineAttribute({ definition: definition({ filterable: false }) });
+  await refused();
+});
+
+test("a value that is no text is found by EXISTS, and a long one by its first 255 characters", async () => {
+  const { users } = await withUsers("a", "b", "c");
+  await users.defineAttribute({ definition: definition({ filterable: true }) });
+  const data = { contentType: "image/png", value: { case: "data", value: new Uint8Array([1]) } } as const;
+  await users.upsertUser({ externalId: "a", user: { attributes: { color: data } } });
+  await users.upsertUser({ externalId: "b", user: { attributes: { color: plain("x".repeat(300)) } } });
+  const found = (operator: keyof typeof Operator, ...values: string[]) =>
+    namesOf(users, { filters: [filter("attributes.color", operator, ...values)], orderBy: "name" });
+  expect(await found("EXISTS")).toEqual(["a", "b"]);
+  expect(await found("EXISTS", "false")).toEqual(["c"]);
+  expect(await found("STARTS_WITH", "x".repeat(255))).toEqual(["b"]);
+  expect(await found("EQUAL", "x".repeat(255))).toEqual([]);
+  expect(await found("NOT_EQUAL", "x".repeat(255))).toEqual(["a", "b", "c"]);
+  const { fields } = await refusalOf(found("EQUAL", "x".repeat(256)));
+  expect(fields).toEqual(["filters[0].values[0]"]);
+});
+
+test("a user lists by the attributes that it sees of others", async () => {
+  const { system, signedInUser } = await project({ usersMayList: true });
+  const users = system(UserService);
+  await users.defineAttribute({ definition: definition({ key: "open", filterable: true }) });
+  await users.defineAttribute({ definition: definition({ key: "own", filterable: true, readers: [Access.SELF] }) });
+  const asUser = client(UserService, (await signedInUser()).token);
+  expect(await namesOf(asUser, { filters: [filter("attributes.open", "EXISTS")] })).toEqual([]);
+  const own = asUser.listUsers({ filters: [filter("attributes.own", "EXISTS")] });
+  expect(await refusalOf(own)).toMatchObject({
+    reason: "PRINCIPAL_NOT_ALLOWED",
+    metadata: { field: "attributes.own" },
+  });
 });

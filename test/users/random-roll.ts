@@ -45,6 +45,7 @@ const NAMES = [
   "%",
 ];
 const TAGS = ["a", "b", "c", "beta", "Beta", "%", "x y", "ü"];
+const COLORS = ["red", "Red", "re", "grün", "%", "🎈", "x".repeat(255)];
 const START = Date.UTC(2026, 0, 1);
 /** Some of what users have is had by several: times lie on a coarse grid. */
 const STEP_MS = 60_000;
@@ -70,11 +71,21 @@ export async function randomRoll(db: Database, projectId: string, count: number)
       update_time: Math.max(create_time, time()),
       last_active_time: maybe(0.6, time),
       guest: random() < 0.3,
+      "attributes.color": maybe(0.6, () => pick(COLORS)),
     };
   });
   const at = (ms: Plain[string]) => (ms === null ? null : new Date(Number(ms)).toISOString());
-  const rows = roll.map((it) => ({
+  await db.pool.query(
+    `insert into attribute_definitions
+       (project_id, key, content_types, can_be_empty, readers, writers, filterable, create_time, update_time)
+     values ($1, 'color', '{text/plain}', false, '{SYSTEM,USER}', '{SYSTEM}', true, now(), now())`,
+    [projectId],
+  );
+  const attributesOf = ({ "attributes.color": color }: Plain) =>
+    color === null ? {} : { color: { content_type: "text/plain", text: color } };
+  const rows = roll.map(({ "attributes.color": color, ...it }) => ({
     ...it,
+    attributes: attributesOf({ "attributes.color": color ?? null }),
     ...{ login_key: it["login"], email_key: it["email"], name_key: it["name"] && nameKey(String(it["name"])) },
     ...{ create_time: at(it["create_time"] ?? null), update_time: at(it["update_time"] ?? null) },
     last_active_time: at(it["last_active_time"] ?? null),
@@ -85,7 +96,7 @@ export async function randomRoll(db: Database, projectId: string, count: number)
      from jsonb_populate_recordset(null::users, $2::jsonb)`,
     [projectId, JSON.stringify(rows)],
   );
-  await db.pool.query("analyze users");
+  await db.pool.query("analyze users, user_attribute_index");
   return { roll, random };
 }
 
