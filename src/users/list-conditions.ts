@@ -132,15 +132,12 @@ function attributeSql(
 /** `offset 0` has each user looked up by the primary key, along the walk, instead of all rows read to be held against all users. */
 const without = (row: string): string => `not exists (${row} offset 0)`;
 
-/** The tags with a mark of the project before them, longer than any tag: what the index of tags holds. */
-const MARK = "project_id::text || project_id::text";
-const MARKED_TAGS = `array_prepend(${MARK}, tags)`;
+/** The index of tags leaves out who has none. */
+const TAGGED = "tags <> '{}'";
 
-/** So that the index gives what is both the project's and tagged so, each array it is asked for holds the project's mark. */
 function tagsSql(operator: FilterOperator, values: readonly string[], bind: Bind): string {
-  const ofProject = `tags <> '{}' and ${MARKED_TAGS} @> array[$1::uuid::text || $1::uuid::text]`;
-  if (operator === "EXISTS") return values[0] === "true" ? `(${ofProject})` : "tags = '{}'";
+  if (operator === "EXISTS") return values[0] === "true" ? TAGGED : "tags = '{}'";
   const tags = `${bind(values)}::text[]`;
   if (operator === "HAS_NONE") return `not (tags && ${tags})`;
-  return `(${ofProject} and ${MARKED_TAGS} ${operator === "HAS_ALL" ? "@>" : "&&"} ${tags})`;
+  return `(${TAGGED} and tags ${operator === "HAS_ALL" ? "@>" : "&&"} ${tags})`;
 }

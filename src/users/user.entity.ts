@@ -66,8 +66,7 @@ export const UserEntity = defineEntity({
     { name: "users_guest", properties: ["projectId", "guest", "createTime", "id"] },
     {
       name: "users_tags",
-      expression:
-        "create index users_tags on users using gin (array_prepend(project_id::text || project_id::text, tags)) with (fastupdate = off) where tags <> '{}'",
+      expression: "create index users_tags on users using gin (tags) with (fastupdate = off) where tags <> '{}'",
     },
   ],
   uniques: [
