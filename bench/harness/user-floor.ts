@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import pg from "pg";
-import { type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
+import { LocatorType, type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { maskOf, PROFILE_COLUMNS } from "../../src/users/profile.ts";
 import type { UserRow } from "../../src/users/user-statements.ts";
 
@@ -20,6 +20,12 @@ export const userOf = (row: UserRow): User =>
     emailVerified: row.emailVerified,
     phone: row.phone as string,
     phoneVerified: row.phoneVerified,
+    locators: row.locators.map(({ value, verified, primary }) => ({
+      type: LocatorType.EMAIL,
+      value,
+      verified,
+      primary,
+    })),
     metadata: row.metadata as never,
     tags: row.tags,
     reputation: BigInt(row.reputation),

@@ -34,7 +34,7 @@ interface Kind {
 const NEW: Kind = {
   created: true,
   user: (n, side) => ({ ...userNumber(n), externalId: `${side}-${n}`, email: `${side}.${n}@example.com` }),
-  differs: ["id", "externalId", "email", "createTime", "updateTime"],
+  differs: ["id", "externalId", "email", "locators", "createTime", "updateTime"],
 };
 
 const CHANGE: Kind = {
