@@ -14,6 +14,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
 import type { Gate } from "./gate.ts";
+import { DETAIL_TYPES } from "./map-errors.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
 import { formatOf } from "./strict-decode-format.ts";
@@ -108,6 +109,7 @@ function createDispatch({ routes, interceptors }: AdapterOptions, limits: RpcLim
   const createRouter = () =>
     createConnectRouter({
       interceptors: [takeDecoded, ...interceptors],
+      jsonOptions: { registry: DETAIL_TYPES },
       acceptCompression: [compressionGzip],
       // Counts only where messages stream in: all others are read in front of the protocol handlers.
       readMaxBytes: limits.readMaxBytes,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
+import { create, createRegistry } from "@bufbuild/protobuf";
 import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { ERRORS, MusterError, type Reason, type StatusCode } from "../errors.ts";
@@ -9,6 +9,9 @@ import type { Logger } from "../logger.ts";
 
 /** `domain` of every ErrorInfo. */
 export const ERROR_DOMAIN = "muster.v1";
+
+/** What a failure inside an answer may hold: JSON has to know the types of its details. */
+export const DETAIL_TYPES = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchema);
 
 const CODES = {
   invalid_argument: Code.InvalidArgument,
