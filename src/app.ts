@@ -156,7 +156,7 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
       senders,
       check,
       pageTokens,
-      announceDeletion: presence.announceDeletion,
+      announceChange: presence.announceChange,
       statusOf: statusFor,
     }),
   );

@@ -52,6 +52,8 @@ export const ERRORS = {
   READER_STALLED: { code: "failed_precondition", message: "The stream's reader accepted nothing for too long" },
   LOCATOR_NOT_FOUND: { code: "not_found", message: "The user has no such email or phone" },
   VERIFICATION_CODE_INVALID: { code: "invalid_argument", message: "The code is not valid, or no longer" },
+  USER_SUSPENDED: { code: "permission_denied", message: "The user is suspended" },
+  SUSPENSION_NOT_FOUND: { code: "not_found", message: "The user has no such suspension" },
   ATTRIBUTE_DEFINITION_NOT_FOUND: { code: "not_found", message: "The project defines no such attribute" },
   AVATAR_INVALID: { code: "invalid_argument", message: "The image cannot be taken as an avatar" },
   MAIL_UNAVAILABLE: { code: "unavailable", message: "The mail could not be handed over; try again" },

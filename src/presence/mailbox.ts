@@ -23,6 +23,10 @@ export class Mailbox implements UserWatcher {
     this.ring();
   }
 
+  onSuspension(): void {
+    this.ring();
+  }
+
   onRollback(): void {
     this.rolledBack = true;
     this.ring();

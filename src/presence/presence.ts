@@ -30,8 +30,11 @@ export interface Presence extends AsyncDisposable {
   readonly engine: PresenceEngine;
   readonly writer: BatchWriter;
   readonly hub: Hub;
-  /** Tells those who watch a user, here and elsewhere, that it was deleted. To be called after the deletion is committed. */
-  announceDeletion(projectId: string, userId: string): void;
+  /**
+   * Tells those who watch a user, or as the user, here and elsewhere, that it was deleted or suspended. To be called after that is
+   * committed.
+   */
+  announceChange(projectId: string, userId: string): void;
 }
 
 /** Presence on Postgres. Dispose it before the listener, the notifier and the database. */
@@ -48,7 +51,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     engine,
     writer,
     hub,
-    announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
+    announceChange: (projectId, userId) => engine.announceChange({ projectId, userId }),
     async [Symbol.asyncDispose]() {
       hub[Symbol.dispose]();
       await writer[Symbol.asyncDispose]();

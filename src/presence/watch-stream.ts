@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { MusterError } from "../errors.ts";
+import { isBlocked } from "../users/users.ts";
 import type { Micros } from "./chain.ts";
 import type { Subject } from "./engine.ts";
 import type { Hub } from "./hub.ts";
@@ -102,7 +103,7 @@ export class WatchStream {
 
   /**
    * The next message, when there is one.
-   * @throws TOKEN_EXPIRED, TOKEN_REVOKED, READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal that ended it
+   * @throws TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED, READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal that ended it
    */
   async next(): Promise<WatchMessage> {
     this.#stall?.[Symbol.dispose]();
@@ -139,6 +140,8 @@ export class WatchStream {
     const { watcher } = this.#input;
     if (watcher && watcher.expiresAt <= this.#deps.clock.now()) throw new MusterError("TOKEN_EXPIRED");
     if (this.#self?.state === "deleted" || this.#self?.state === "missing") throw new MusterError("TOKEN_REVOKED");
+    if (isBlocked(this.#self?.known?.signInBlocks ?? [], this.#deps.clock.now()))
+      throw new MusterError("USER_SUSPENDED");
     if (this.#deps.hub.staleFor >= STALE_MS) throw new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: 1_000 });
   }
 
@@ -225,7 +228,11 @@ export class WatchStream {
     const now = this.#deps.clock.monotonic();
     const waits = [this.#lastSentAt + HEARTBEAT_MS - now];
     if (this.#mailbox.dirty.size > 0) waits.push(this.#lastUpdateAt + this.#input.minIntervalMs - now);
-    if (this.#input.watcher) waits.push(this.#input.watcher.expiresAt - this.#deps.clock.now());
+    if (this.#input.watcher) {
+      const time = this.#deps.clock.now();
+      const starts = (this.#self?.known?.signInBlocks ?? []).map(({ startAt }) => startAt);
+      waits.push(...[this.#input.watcher.expiresAt, ...starts].filter((at) => at > time).map((at) => at - time));
+    }
     return Math.min(...waits);
   }
 }

@@ -9,7 +9,7 @@ export interface AuthenticatePorts {
   isOperatorKey(key: string): boolean;
   /** The `.system` an access key stands for. CREDENTIAL_INVALID. */
   verifyAccessKey(key: string, signal: AbortSignal): Promise<Caller>;
-  /** The user a JWT stands for. TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID. */
+  /** The user a JWT stands for. TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID, USER_SUSPENDED. */
   verifyUserToken(token: string, signal: AbortSignal): Promise<Caller>;
   /** The origins whose pages may call with a project's credentials. */
   originsOf(projectId: string): Promise<readonly string[]>;

@@ -3,7 +3,7 @@ import { getUser, type ProjectScope, type UserRow } from "../users/users.ts";
 import { type VerifiedToken, type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
 
 /** Why a token is not valid. */
-export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID";
+export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID" | "USER_SUSPENDED";
 
 export type TokenInspection =
   | { readonly active: true; readonly token: VerifiedToken; readonly user: UserRow }
@@ -32,6 +32,7 @@ const REFUSALS: { readonly [R in Reason]?: TokenRefusal } = {
   TOKEN_EXPIRED: "TOKEN_EXPIRED",
   TOKEN_REVOKED: "TOKEN_REVOKED",
   TOKEN_INVALID: "TOKEN_INVALID",
+  USER_SUSPENDED: "USER_SUSPENDED",
   USER_NOT_FOUND: "TOKEN_REVOKED",
   USER_DELETED: "TOKEN_REVOKED",
 };

@@ -4,7 +4,7 @@ import { query, type Statement } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { ProjectDirectory, ProjectSettings } from "../projects/projects.ts";
-import { type ProjectScope, requireUser, type UserIdentity, type UserKey } from "../users/users.ts";
+import { blockedSql, type ProjectScope, requireUser, type UserIdentity, type UserKey } from "../users/users.ts";
 import { checkAudience, checkCustomClaims } from "./custom-claims.ts";
 import type { Issuers } from "./issuer.ts";
 import { signText } from "./signing-algorithm.ts";
@@ -47,17 +47,27 @@ const SECOND_MS = 1_000;
 
 type HolderColumn = "id" | "external_id";
 
-/** Finds the user and keeps the token's row in one round trip. */
+interface Holder extends UserIdentity {
+  readonly suspended: boolean;
+}
+
+/** Finds the user and, unless it is suspended, keeps the token's row in one round trip. */
 const storeToken = (by: HolderColumn): Statement => ({
   name: `store_token_by_${by}`,
-  text: `with holder as (select project_id, id, external_id from users where project_id = $1 and ${by} = $2),
-    stored as (insert into tokens (project_id, id, user_id, issue_time, expire_time) select project_id, $3, id, $4, $5 from holder)
-    select id, external_id as "externalId" from holder`,
+  text: `with holder as (
+      select u.project_id, u.id, u.external_id, ${blockedSql("u", "$3::timestamptz")} as suspended
+      from users u where u.project_id = $1 and u.${by} = $2
+    ), stored as (
+      insert into tokens (project_id, id, user_id, issue_time, expire_time)
+      select project_id, $4, id, $5, $6 from holder where not suspended
+    )
+    select id, external_id as "externalId", suspended from holder`,
 });
 
 const findHolder = (by: HolderColumn): Statement => ({
   name: `find_token_holder_by_${by}`,
-  text: `select id, external_id as "externalId" from users where project_id = $1 and ${by} = $2`,
+  text: `select u.id, u.external_id as "externalId", ${blockedSql("u", "$3::timestamptz")} as suspended
+    from users u where u.project_id = $1 and u.${by} = $2`,
 });
 
 const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
@@ -65,7 +75,7 @@ const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id"
 
 /**
  * Mints a JWT for a user. It starts at the full second, so it ends up to one second before its life from now is over.
- * USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID for a life over the project's maximum or claims that are not free to set.
+ * USER_NOT_FOUND, USER_DELETED, USER_SUSPENDED; REQUEST_INVALID for a life over the project's maximum or claims that are not free to set.
  */
 export async function issueToken(
   ports: IssueTokenPorts,
@@ -80,7 +90,7 @@ export async function issueToken(
   const issuedAt = Math.floor(ports.clock.now() / SECOND_MS) * SECOND_MS;
   const tokenId = ports.newId();
   const expiresAt = issuedAt + lifetimeMs;
-  const user = await holderOf(ports.db, scope, input, { tokenId, issuedAt, expiresAt });
+  const user = await holderOf(ports, scope, input, { tokenId, issuedAt, expiresAt });
   const payload = {
     ...claims,
     iss: ports.issuers.of(scope.projectId),
@@ -112,22 +122,24 @@ async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectK
 
 /** The user, and unless the token is stateless its row kept. Only one who is named otherwise costs a look-up of its own. */
 async function holderOf(
-  db: Database,
+  ports: IssueTokenPorts,
   scope: ProjectScope,
   input: IssueTokenInput,
   token: { tokenId: string; issuedAt: number; expiresAt: number },
 ): Promise<UserIdentity> {
+  const { db, clock } = ports;
   const { key, stateless } = input;
   const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
   const column = by === "id" ? "id" : "externalId";
   const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
   const row = [token.tokenId, new Date(token.issuedAt), new Date(token.expiresAt)];
-  const values = [scope.projectId, value, ...(stateless ? [] : row)];
-  const [user] = await query<UserIdentity & Record<string, string>>(db.pool, statement, values, scope.signal);
+  const values = [scope.projectId, value, new Date(clock.now()), ...(stateless ? [] : row)];
+  const [user] = await query<Holder & Record<string, unknown>>(db.pool, statement, values, scope.signal);
+  if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
   await requireUser(db, scope, key);
-  return holderOf(db, scope, input, token);
+  return holderOf(ports, scope, input, token);
 }
 
 const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<UserKey> => ({

@@ -21,7 +21,7 @@ export interface TokensOptions extends Pick<IssueTokenPorts, "db" | "clock" | "n
 export interface TokenVerifier {
   /**
    * Takes the token of a user of any project, if it is meant for the project itself. TOKEN_INVALID, TOKEN_EXPIRED,
-   * TOKEN_REVOKED; STORAGE_UNAVAILABLE. An aborted signal cancels the look into the database.
+   * TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE. An aborted signal cancels the look into the database.
    */
   verify(token: string, signal?: AbortSignal): Promise<VerifiedToken>;
 }

@@ -5,6 +5,7 @@ import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { UUID } from "../ids.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
+import { blockedSql } from "../users/users.ts";
 import type { Issuers } from "./issuer.ts";
 import { checkClaims } from "./jwt-claims.ts";
 import type { SignatureCache, VerifiedSignature } from "./signature-cache.ts";
@@ -53,14 +54,14 @@ const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
 /** A token without a row is stateless; one whose user is gone has lost its row as well. */
 const STANDING: Statement = {
   name: "token_standing",
-  text: `select t.revoke_time is not null as revoked
+  text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended
     from users u left join tokens t on t.project_id = u.project_id and t.id = $3
     where u.project_id = $1 and u.id = $2`,
 };
 
 /**
- * Checks a JWT: form, key, signature, claims, and last whether its user is still there and it was not revoked.
- * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED; STORAGE_UNAVAILABLE.
+ * Checks a JWT: form, key, signature, claims, and last whether its user is still there, it was not revoked and
+ * no suspension blocks the user's sign-in. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
  */
 export async function verifyToken(
   ports: VerifyTokenPorts,
@@ -74,7 +75,7 @@ export async function verifyToken(
   if (!projectId || (use.projectId !== undefined && use.projectId !== projectId)) throw refused("iss is not ours");
   await verifySignature(ports, projectId, token, jwt, known);
   const verified = await checkedToken(ports, projectId, jwt, use.asCredential);
-  await checkStanding(ports.db, verified, signal);
+  await checkStanding(ports, verified, signal);
   return verified;
 }
 
@@ -123,8 +124,13 @@ function refuseUnknownProject(error: unknown): never {
   throw error;
 }
 
-async function checkStanding(db: Database, token: VerifiedToken, signal: AbortSignal | undefined): Promise<void> {
-  const values = [token.projectId, token.userId, token.tokenId];
-  const [standing] = await query<{ revoked: boolean }>(db.pool, STANDING, values, signal);
+async function checkStanding(
+  { db, clock }: VerifyTokenPorts,
+  token: VerifiedToken,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const values = [token.projectId, token.userId, token.tokenId, new Date(clock.now())];
+  const [standing] = await query<{ revoked: boolean; suspended: boolean }>(db.pool, STANDING, values, signal);
   if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
+  if (standing.suspended) throw new MusterError("USER_SUSPENDED");
 }

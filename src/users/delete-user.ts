@@ -1,19 +1,17 @@
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
+import type { AnnounceChange } from "./announce-change.ts";
 import { notFound, type ProjectScope, type UserIdentity } from "./find-user.ts";
 import type { UserPorts } from "./upsert-user.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 import { DELETE_USER } from "./user-statements.ts";
-
-/** Hears of a deletion after it is committed, so that those who watch the user learn of it soon. Never fails the call. */
-export type AnnounceDeletion = (projectId: string, userId: string) => void;
 
 /**
  * Deletes a user and, by foreign keys, all that is its own; retires its id; emits `user.deleted`: one statement.
  * USER_NOT_FOUND, USER_DELETED; PRINCIPAL_NOT_ALLOWED where a user deletes itself and the project forbids it.
  */
 export async function deleteUser(
-  { db, clock, newId, projects, announceDeletion }: UserPorts & { readonly announceDeletion: AnnounceDeletion },
+  { db, clock, newId, projects, announceChange }: UserPorts & { readonly announceChange: AnnounceChange },
   scope: ProjectScope,
   key: UserKey,
   byItself: boolean,
@@ -27,5 +25,5 @@ export async function deleteUser(
     scope.signal,
   );
   if (!gone) return notFound(db, scope, key);
-  announceDeletion(scope.projectId, gone.id);
+  announceChange(scope.projectId, gone.id);
 }

@@ -7,6 +7,7 @@ import { attributesChange, attributesMessage } from "./attribute-message.ts";
 import { requireAddress } from "./locator.ts";
 import { LOCATOR_TYPES } from "./locator-message.ts";
 import type { Profile, ProfileChange, ProfileField } from "./profile.ts";
+import { suspensionMessage } from "./suspension-message.ts";
 import type { JsonObject } from "./user.entity.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -37,6 +38,7 @@ export function userMessage(user: UserRow): UserMessage {
   if (user.metadata) init["metadata"] = user.metadata;
   if (user.privateMetadata) init["privateMetadata"] = user.privateMetadata;
   if (Object.keys(user.attributes).length > 0) init["attributes"] = attributesMessage(user.attributes);
+  if (user.suspensions.length > 0) init["suspensions"] = user.suspensions.map(suspensionMessage);
   if (user.lastActiveTime) init["lastActiveTime"] = timestampFromDate(user.lastActiveTime);
   return create(UserSchema, init as Init);
 }

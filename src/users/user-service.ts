@@ -5,6 +5,7 @@ import type { Status } from "../gen/google/rpc/status_pb.ts";
 import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { addLocator } from "./add-locator.ts";
+import type { AnnounceChange } from "./announce-change.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
 import type { Avatars } from "./avatars/avatars.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
@@ -12,14 +13,17 @@ import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
 import { defineAttribute } from "./define-attribute.ts";
 import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { deleteAvatar } from "./delete-avatar.ts";
-import { type AnnounceDeletion, deleteUser } from "./delete-user.ts";
+import { deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
+import { liftSuspension } from "./lift-suspension.ts";
 import { type ListPorts, listUsers } from "./list-users.ts";
 import { listQueryOf, OTHERS } from "./list-users-message.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
 import { setAvatar } from "./set-avatar.ts";
+import { suspendUser } from "./suspend-user.ts";
+import { suspensionOf } from "./suspension-message.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
@@ -27,7 +31,7 @@ import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 
 export interface UserServicePorts extends UserPorts, VerificationPorts, ListPorts {
-  readonly announceDeletion: AnnounceDeletion;
+  readonly announceChange: AnnounceChange;
   readonly avatars: Avatars;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
@@ -123,6 +127,14 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       const asked = attributesChange(attributes, { whole: false, writer: writerOf(caller), path: "attributes" });
       const change = { values: {}, fields: new Set(["attributes"] as const), attributes: asked };
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change)) };
+    },
+    async suspendUser({ ref, suspension }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await suspendUser(ports, scope, userKeyOf(ref), suspensionOf(suspension))) };
+    },
+    async liftSuspension({ ref, suspensionId }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await liftSuspension(ports, scope, userKeyOf(ref), suspensionId)) };
     },
     async setAvatar({ ref, image }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };

@@ -16,6 +16,7 @@ const COLUMNS = [
   "external_id",
   ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => !COMPARED.includes(name)),
   "locators",
+  "suspensions",
   "guest",
   "create_time",
   "update_time",
@@ -25,7 +26,8 @@ const COLUMNS = [
 const camelCase = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 /** What a select gives of `users` for a row. */
 export const AS_ROW = COLUMNS.map((name) => `${name} as "${camelCase(name)}"`).join(", ");
-const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
+/** The same columns of one table, under their names in the table. */
+export const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
 
 const bitOf = (field: ProfileField): number => 1 << PROFILE_FIELDS.indexOf(field);
 

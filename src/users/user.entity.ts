@@ -20,6 +20,16 @@ export type HeldLocators = readonly {
   readonly primary: boolean;
 }[];
 
+/** The message Suspension in JSON with the names of the proto; times in UTC to the millisecond. */
+export interface Suspension {
+  readonly id: string;
+  readonly reason: string;
+  readonly start_time: string;
+  /** Left out: without end. */
+  readonly end_time?: string;
+  readonly blocks_sign_in: boolean;
+}
+
 /** A user of a project. `…Key` columns hold an identifier in the form it is compared in. */
 export const UserEntity = defineEntity({
   name: "User",
@@ -51,6 +61,7 @@ export const UserEntity = defineEntity({
     privateMetadata: p.json<JsonObject>().nullable(),
     attributes: p.json<Attributes>().default("{}"),
     tags: p.array().default([]),
+    suspensions: p.json<readonly Suspension[]>().default("[]"),
     reputation: p.bigint("number").defaultRaw("0"),
     guest: p.boolean().default(false),
     createTime: p.datetime(),

@@ -36,6 +36,8 @@ class Witness implements UserWatcher {
     this.seen.set(key, next);
   }
 
+  onSuspension(): void {}
+
   onRollback(): void {
     this.rollbacks++;
     this.seen.clear();

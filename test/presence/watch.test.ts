@@ -148,7 +148,7 @@ test("who watches a user is told when it is deleted, and nothing more of it", as
   await using reader = watch([user, friend]);
   await reader.snapshot();
   await deleteUser(db, projectId, user);
-  other.announceDeletion(projectId, user);
+  other.announceChange(projectId, user);
   await reader.until(({ deleted }) => deleted.length > 0);
   expect(reader.deleted).toEqual([user]);
   await set(presence, projectId, friend, { status: "alone" });
@@ -160,7 +160,7 @@ test("an announcement of a deletion that never happened changes nothing", async 
   const [user = ""] = await makeUsers(db, projectId, 1);
   await using reader = watch([user]);
   await reader.snapshot();
-  other.announceDeletion(projectId, user);
+  other.announceChange(projectId, user);
   await set(other, projectId, user, { status: "here" });
   await reader.until(() => reader.statusOf(user) === "here");
   expect(reader.deleted).toEqual([]);
@@ -190,7 +190,7 @@ test("a watching user's stream ends when the user is deleted", async () => {
   await using reader = new Reader(presence, { projectId, keys: ids([friend]), watcher });
   await reader.snapshot();
   await deleteUser(db, projectId, user);
-  other.announceDeletion(projectId, user);
+  other.announceChange(projectId, user);
   await reader.until(({ failure }) => failure !== undefined);
   expect(reader.failure).toMatchObject({ reason: "TOKEN_REVOKED" });
 });

@@ -14,6 +14,10 @@ const theirs = await app.project();
 const { id: userId, token } = await theirs.signedInUser("alice");
 await theirs.system(UserService).upsertUser({ externalId: "alice", user: { name: "Secret Name" } });
 await theirs.system(UserService).defineAttribute({ definition: { key: "secretName", contentTypes: ["text/plain"] } });
+const suspended = await theirs
+  .system(UserService)
+  .suspendUser({ ref: { ref: { case: "externalId", value: "alice" } }, suspension: { reason: "secretReason" } });
+const theirSuspension = suspended.user?.suspensions[0]?.id ?? "";
 const key = theirs.accessKey.slice(4, 40);
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
 
@@ -59,6 +63,8 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
     { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" }, code: "12345678" },
     "USER_NOT_FOUND",
   ],
+  SuspendUser: [{ ref: { id: userId }, suspension: { blocksSignIn: true } }, "USER_NOT_FOUND"],
+  LiftSuspension: [{ ref: { id: userId }, suspensionId: theirSuspension }, "USER_NOT_FOUND"],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],
   GetProject: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListProjects: [{}, "PRINCIPAL_NOT_ALLOWED"],
@@ -101,7 +107,9 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     (answer) => JSON.stringify(answer, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
     async (error: unknown) => reasonOf(Promise.reject(error as Error)),
   );
-  const given = ["Secret Name", "secretName", theirs.id, key, ...theirKeys].find((secret) => text.includes(secret));
+  const given = ["Secret Name", "secretName", "secretReason", theirs.id, key, ...theirKeys].find((secret) =>
+    text.includes(secret),
+  );
   if (given) return `gives away ${given}`;
   return /^[A-Z_]+$/.test(text) ? text : "answered";
 }
@@ -112,7 +120,9 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     const refs = [{ ref: { case: "id" as const, value: userId } }];
     const { users } = await theirs.system(UserService).batchGetUsers({ refs });
     const { keys } = await app.operator(ProjectService).listAccessKeys({ projectId: theirs.id });
-    expect(users).toMatchObject([{ id: userId, name: "Secret Name", etag: "v2" }]);
+    expect(users).toMatchObject([
+      { id: userId, name: "Secret Name", etag: "v3", suspensions: [{ id: theirSuspension }] },
+    ]);
     expect(keys.map(({ id, revokeTime }) => [id, revokeTime])).toEqual([[key, undefined]]);
   });
 });

@@ -5,6 +5,7 @@ import { Events } from "./2026-11-21-04-events.ts";
 import { Presence } from "./2026-11-21-05-presence.ts";
 import { Attributes } from "./2026-11-22-01-attributes.ts";
 import { Locators } from "./2026-11-22-02-locators.ts";
+import { Suspensions } from "./2026-11-22-03-suspensions.ts";
 import { Avatars } from "./2026-11-22-04-avatars.ts";
 import { Retrieval } from "./2026-11-22-05-retrieval.ts";
 import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
@@ -19,6 +20,7 @@ export const MIGRATIONS = [
   { name: "2026-11-21-05-presence", class: Presence },
   { name: "2026-11-22-01-attributes", class: Attributes },
   { name: "2026-11-22-02-locators", class: Locators },
+  { name: "2026-11-22-03-suspensions", class: Suspensions },
   { name: "2026-11-22-04-avatars", class: Avatars },
   { name: "2026-11-22-06-locator-codes", class: LocatorCodes },
   { name: "2026-11-22-05-retrieval", class: Retrieval },

@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
+import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { User, UserJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAliBnByb3RvMw", [file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb25iBnByb3RvMw", [file_muster_v1_suspension, file_muster_v1_user]);
 
 /**
  * The data of `user.created`: a user came onto the roll. Emitted once per user.
@@ -99,4 +101,130 @@ export type UserDeletedEventJson = {
  */
 export const UserDeletedEventSchema: GenMessage<UserDeletedEvent, {jsonType: UserDeletedEventJson}> = /*@__PURE__*/
   messageDesc(file_muster_v1_event, 1);
+
+/**
+ * The data of `user.suspended`: a user was given a suspension, which may begin later.
+ *
+ * @generated from message muster.v1.UserSuspendedEvent
+ */
+export type UserSuspendedEvent = Message<"muster.v1.UserSuspendedEvent"> & {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * The suspension.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 3;
+   */
+  suspension?: Suspension | undefined;
+};
+
+/**
+ * The data of `user.suspended`: a user was given a suspension, which may begin later.
+ *
+ * @generated from message muster.v1.UserSuspendedEvent
+ */
+export type UserSuspendedEventJson = {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId?: string;
+
+  /**
+   * The suspension.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 3;
+   */
+  suspension?: SuspensionJson;
+};
+
+/**
+ * Describes the message muster.v1.UserSuspendedEvent.
+ * Use `create(UserSuspendedEventSchema)` to create a new message.
+ */
+export const UserSuspendedEventSchema: GenMessage<UserSuspendedEvent, {jsonType: UserSuspendedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 2);
+
+/**
+ * The data of `user.suspension_lifted`: a suspension was taken back. That one comes to its end is no event.
+ *
+ * @generated from message muster.v1.UserSuspensionLiftedEvent
+ */
+export type UserSuspensionLiftedEvent = Message<"muster.v1.UserSuspensionLiftedEvent"> & {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * The suspension, as it was.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 3;
+   */
+  suspension?: Suspension | undefined;
+};
+
+/**
+ * The data of `user.suspension_lifted`: a suspension was taken back. That one comes to its end is no event.
+ *
+ * @generated from message muster.v1.UserSuspensionLiftedEvent
+ */
+export type UserSuspensionLiftedEventJson = {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId?: string;
+
+  /**
+   * The suspension, as it was.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 3;
+   */
+  suspension?: SuspensionJson;
+};
+
+/**
+ * Describes the message muster.v1.UserSuspensionLiftedEvent.
+ * Use `create(UserSuspensionLiftedEventSchema)` to create a new message.
+ */
+export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEvent, {jsonType: UserSuspensionLiftedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 3);
 

@@ -261,7 +261,7 @@ export type VerifyTokenResponse = Message<"muster.v1.VerifyTokenResponse"> & {
   user?: User | undefined;
 
   /**
-   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_INVALID; unspecified when it is.
+   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID or USER_SUSPENDED; unspecified when it is.
    *
    * @generated from field: muster.v1.ErrorReason reason = 4;
    */
@@ -296,7 +296,7 @@ export type VerifyTokenResponseJson = {
   user?: UserJson;
 
   /**
-   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_INVALID; unspecified when it is.
+   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID or USER_SUSPENDED; unspecified when it is.
    *
    * @generated from field: muster.v1.ErrorReason reason = 4;
    */
@@ -376,7 +376,7 @@ export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse, 
 export const TokenService: GenService<{
   /**
    * Mints a JWT for a user, of at most 16 KiB. It verifies without a call against the project's JWKS, published at
-   * `/projects/<id>/.well-known/jwks.json`. Reasons: USER_NOT_FOUND, USER_DELETED, RESERVED_USER (for `me`),
+   * `/projects/<id>/.well-known/jwks.json`. Reasons: USER_NOT_FOUND, USER_DELETED, USER_SUSPENDED, RESERVED_USER (for `me`),
    * REQUEST_INVALID (a life over the project's maximum, a claim that is not free to set).
    *
    * @generated from rpc muster.v1.TokenService.IssueToken

@@ -14,6 +14,8 @@ import { file_google_rpc_status } from "../../google/rpc/status_pb.ts";
 import { file_muster_v1_access } from "./access_pb.ts";
 import type { AttributeDefinition, AttributeDefinitionJson, AttributeValue, AttributeValueJson } from "./attribute_pb.ts";
 import { file_muster_v1_attribute } from "./attribute_pb.ts";
+import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
+import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { Locator, LocatorJson, User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -22,7 +24,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/user_service.proto.
  */
 export const file_muster_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSJ4CgZGaWx0ZXISGQoFZmllbGQYASABKAlCCrpIB3IFIAEo/wESMQoIb3BlcmF0b3IYAiABKA4yEy5tdXN0ZXIudjEuT3BlcmF0b3JCCrpIB4IBBBABIAASIAoGdmFsdWVzGAMgAygJQhC6SA2SAQoQ6AciBXIDKIAIIq0BChBMaXN0VXNlcnNSZXF1ZXN0EiwKB2ZpbHRlcnMYASADKAsyES5tdXN0ZXIudjEuRmlsdGVyQgi6SAWSAQIQFBIaCghvcmRlcl9ieRgCIAEoCUIIukgFcgMorAISHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBCABKAlCCLpIBXIDKIBAEhIKCndpdGhfdG90YWwYBSABKAgiYAoRTGlzdFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoBSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJ5CiFSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIkCiJSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlc3BvbnNlIoUBChRWZXJpZnlMb2NhdG9yUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEisKB2xvY2F0b3IYAiABKAsyEi5tdXN0ZXIudjEuTG9jYXRvckIGukgDyAEBEhcKBGNvZGUYAyABKAlCCbpIBnIEEAEYQCI2ChVWZXJpZnlMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyKswCCghPcGVyYXRvchIYChRPUEVSQVRPUl9VTlNQRUNJRklFRBAAEhIKDk9QRVJBVE9SX0VRVUFMEAESFgoST1BFUkFUT1JfTk9UX0VRVUFMEAISDwoLT1BFUkFUT1JfSU4QAxITCg9PUEVSQVRPUl9OT1RfSU4QBBIYChRPUEVSQVRPUl9TVEFSVFNfV0lUSBAFEhQKEE9QRVJBVE9SX0dSRUFURVIQBhIdChlPUEVSQVRPUl9HUkVBVEVSX09SX0VRVUFMEAcSEQoNT1BFUkFUT1JfTEVTUxAIEhoKFk9QRVJBVE9SX0xFU1NfT1JfRVFVQUwQCRIUChBPUEVSQVRPUl9IQVNfQU5ZEAoSFAoQT1BFUkFUT1JfSEFTX0FMTBALEhUKEU9QRVJBVE9SX0hBU19OT05FEAwSEwoPT1BFUkFUT1JfRVhJU1RTEA0yvA0KC1VzZXJTZXJ2aWNlElcKClVwc2VydFVzZXISHC5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlc3BvbnNlIgyQAgKquxgFCgECEAISaQoQQmF0Y2hVcHNlcnRVc2VycxIiLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJPCgdHZXRVc2VyEhkubXVzdGVyLnYxLkdldFVzZXJSZXF1ZXN0GhoubXVzdGVyLnYxLkdldFVzZXJSZXNwb25zZSINkAIBqrsYBgoCAgMQARJhCg1CYXRjaEdldFVzZXJzEh8ubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCglMaXN0VXNlcnMSGy5tdXN0ZXIudjEuTGlzdFVzZXJzUmVxdWVzdBocLm11c3Rlci52MS5MaXN0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCgpVcGRhdGVVc2VyEhwubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIKqrsYBgoCAgQQAhJYCgpEZWxldGVVc2VyEhwubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhJmCg9EZWZpbmVBdHRyaWJ1dGUSIS5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVxdWVzdBoiLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXNwb25zZSIMkAICqrsYBQoBAhACEoEBChhMaXN0QXR0cmlidXRlRGVmaW5pdGlvbnMSKi5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVxdWVzdBorLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXNwb25zZSIMkAIBqrsYBQoBAhABEoQBChlEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uEisubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXF1ZXN0GiwubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXNwb25zZSIMkAICqrsYBQoBAhADEmEKDVNldEF0dHJpYnV0ZXMSHy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QaIC5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1Jlc3BvbnNlIg2QAgKquxgGCgICBBACElgKCkFkZExvY2F0b3ISHC5tdXN0ZXIudjEuQWRkTG9jYXRvclJlcXVlc3QaHS5tdXN0ZXIudjEuQWRkTG9jYXRvclJlc3BvbnNlIg2QAgKquxgGCgICBBACEl4KDVJlbW92ZUxvY2F0b3ISHy5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlcXVlc3QaIC5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlc3BvbnNlIgqquxgGCgICBBACElUKCVNldEF2YXRhchIbLm11c3Rlci52MS5TZXRBdmF0YXJSZXF1ZXN0GhwubXVzdGVyLnYxLlNldEF2YXRhclJlc3BvbnNlIg2QAgKquxgGCgICBBADEl4KDERlbGV0ZUF2YXRhchIeLm11c3Rlci52MS5EZWxldGVBdmF0YXJSZXF1ZXN0Gh8ubXVzdGVyLnYxLkRlbGV0ZUF2YXRhclJlc3BvbnNlIg2QAgKquxgGCgICBBACEoUBChpSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvbhIsLm11c3Rlci52MS5SZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QaLS5tdXN0ZXIudjEuUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb25SZXNwb25zZSIKqrsYBgoCAgQQAhJeCg1WZXJpZnlMb2NhdG9yEh8ubXVzdGVyLnYxLlZlcmlmeUxvY2F0b3JSZXF1ZXN0GiAubXVzdGVyLnYxLlZlcmlmeUxvY2F0b3JSZXNwb25zZSIKqrsYBgoCAgQQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_user]);
+  fileDesc("ChxtdXN0ZXIvdjEvdXNlcl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiggEKEVVwc2VydFVzZXJSZXF1ZXN0Eh0KC2V4dGVybmFsX2lkGAEgASgJQgi6SAVyAyj/ARIdCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkQKElVwc2VydFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISDwoHY3JlYXRlZBgCIAEoCCJYChdCYXRjaFVwc2VydFVzZXJzUmVxdWVzdBI9CgV1c2VycxgBIAMoCzIcLm11c3Rlci52MS5VcHNlcnRVc2VyUmVxdWVzdEIQukgNkgEKCAEQ6AciA9gBAyJOChhCYXRjaFVwc2VydFVzZXJzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIhLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzdWx0ImsKFkJhdGNoVXBzZXJ0VXNlcnNSZXN1bHQSHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEg8KB2NyZWF0ZWQYAiABKAgSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI5Cg5HZXRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjAKD0dldFVzZXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiRQoUQmF0Y2hHZXRVc2Vyc1JlcXVlc3QSLQoEcmVmcxgBIAMoCzISLm11c3Rlci52MS5Vc2VyUmVmQgu6SAiSAQUIARDoByJtChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYSDwoHZGVsZXRlZBgDIAMoCSJ4CgZGaWx0ZXISGQoFZmllbGQYASABKAlCCrpIB3IFIAEo/wESMQoIb3BlcmF0b3IYAiABKA4yEy5tdXN0ZXIudjEuT3BlcmF0b3JCCrpIB4IBBBABIAASIAoGdmFsdWVzGAMgAygJQhC6SA2SAQoQ6AciBXIDKIAIIq0BChBMaXN0VXNlcnNSZXF1ZXN0EiwKB2ZpbHRlcnMYASADKAsyES5tdXN0ZXIudjEuRmlsdGVyQgi6SAWSAQIQFBIaCghvcmRlcl9ieRgCIAEoCUIIukgFcgMorAISHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBCABKAlCCLpIBXIDKIBAEhIKCndpdGhfdG90YWwYBSABKAgiYAoRTGlzdFVzZXJzUmVzcG9uc2USHgoFdXNlcnMYASADKAsyDy5tdXN0ZXIudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoBSKrAQoRVXBkYXRlVXNlclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIlCgR1c2VyGAIgASgLMg8ubXVzdGVyLnYxLlVzZXJCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgEIAEoCUIHukgEcgIoQCIzChJVcGRhdGVVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIjwKEURlbGV0ZVVzZXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQEiFAoSRGVsZXRlVXNlclJlc3BvbnNlIlQKFkRlZmluZUF0dHJpYnV0ZVJlcXVlc3QSOgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uQga6SAPIAQEiTQoXRGVmaW5lQXR0cmlidXRlUmVzcG9uc2USMgoKZGVmaW5pdGlvbhgBIAEoCzIeLm11c3Rlci52MS5BdHRyaWJ1dGVEZWZpbml0aW9uIiEKH0xpc3RBdHRyaWJ1dGVEZWZpbml0aW9uc1JlcXVlc3QiVwogTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVzcG9uc2USMwoLZGVmaW5pdGlvbnMYASADKAsyHi5tdXN0ZXIudjEuQXR0cmlidXRlRGVmaW5pdGlvbiJWCiBEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uUmVxdWVzdBIyCgNrZXkYASABKAlCJbpIInIgMh5eW2EtekEtWl1bYS16QS1aMC05Xy4tXXswLDYzfSQiIwohRGVsZXRlQXR0cmlidXRlRGVmaW5pdGlvblJlc3BvbnNlIoICChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEnMKCmF0dHJpYnV0ZXMYAiADKAsyLy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QuQXR0cmlidXRlc0VudHJ5Qi66SCuaASgIARBkIiJyIDIeXlthLXpBLVpdW2EtekEtWjAtOV8uLV17MCw2M30kGkwKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSKAoFdmFsdWUYAiABKAsyGS5tdXN0ZXIudjEuQXR0cmlidXRlVmFsdWU6AjgBIjYKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiaQoRQWRkTG9jYXRvclJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIzChJBZGRMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImwKFFJlbW92ZUxvY2F0b3JSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESKwoHbG9jYXRvchgCIAEoCzISLm11c3Rlci52MS5Mb2NhdG9yQga6SAPIAQEiNgoVUmVtb3ZlTG9jYXRvclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJYChBTZXRBdmF0YXJSZXF1ZXN0EicKA3JlZhgBIAEoCzISLm11c3Rlci52MS5Vc2VyUmVmQga6SAPIAQESGwoFaW1hZ2UYAiABKAxCDLpICXoHEAEYgIDAAiIyChFTZXRBdmF0YXJSZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXIiPgoTRGVsZXRlQXZhdGFyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIjUKFERlbGV0ZUF2YXRhclJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciJ5CiFSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIrCgdsb2NhdG9yGAIgASgLMhIubXVzdGVyLnYxLkxvY2F0b3JCBrpIA8gBASIkCiJSZXF1ZXN0TG9jYXRvclZlcmlmaWNhdGlvblJlc3BvbnNlIoUBChRWZXJpZnlMb2NhdG9yUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEisKB2xvY2F0b3IYAiABKAsyEi5tdXN0ZXIudjEuTG9jYXRvckIGukgDyAEBEhcKBGNvZGUYAyABKAlCCbpIBnIEEAEYQCI2ChVWZXJpZnlMb2NhdG9yUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyInAKElN1c3BlbmRVc2VyUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjEKCnN1c3BlbnNpb24YAiABKAsyFS5tdXN0ZXIudjEuU3VzcGVuc2lvbkIGukgDyAEBIjQKE1N1c3BlbmRVc2VyUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyImEKFUxpZnRTdXNwZW5zaW9uUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEh8KDXN1c3BlbnNpb25faWQYAiABKAlCCLpIBXIDsAEBIjcKFkxpZnRTdXNwZW5zaW9uUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyKswCCghPcGVyYXRvchIYChRPUEVSQVRPUl9VTlNQRUNJRklFRBAAEhIKDk9QRVJBVE9SX0VRVUFMEAESFgoST1BFUkFUT1JfTk9UX0VRVUFMEAISDwoLT1BFUkFUT1JfSU4QAxITCg9PUEVSQVRPUl9OT1RfSU4QBBIYChRPUEVSQVRPUl9TVEFSVFNfV0lUSBAFEhQKEE9QRVJBVE9SX0dSRUFURVIQBhIdChlPUEVSQVRPUl9HUkVBVEVSX09SX0VRVUFMEAcSEQoNT1BFUkFUT1JfTEVTUxAIEhoKFk9QRVJBVE9SX0xFU1NfT1JfRVFVQUwQCRIUChBPUEVSQVRPUl9IQVNfQU5ZEAoSFAoQT1BFUkFUT1JfSEFTX0FMTBALEhUKEU9QRVJBVE9SX0hBU19OT05FEAwSEwoPT1BFUkFUT1JfRVhJU1RTEA0y9w4KC1VzZXJTZXJ2aWNlElcKClVwc2VydFVzZXISHC5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlcXVlc3QaHS5tdXN0ZXIudjEuVXBzZXJ0VXNlclJlc3BvbnNlIgyQAgKquxgFCgECEAISaQoQQmF0Y2hVcHNlcnRVc2VycxIiLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaFVwc2VydFVzZXJzUmVzcG9uc2UiDJACAqq7GAUKAQIQAxJPCgdHZXRVc2VyEhkubXVzdGVyLnYxLkdldFVzZXJSZXF1ZXN0GhoubXVzdGVyLnYxLkdldFVzZXJSZXNwb25zZSINkAIBqrsYBgoCAgMQARJhCg1CYXRjaEdldFVzZXJzEh8ubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXF1ZXN0GiAubXVzdGVyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCglMaXN0VXNlcnMSGy5tdXN0ZXIudjEuTGlzdFVzZXJzUmVxdWVzdBocLm11c3Rlci52MS5MaXN0VXNlcnNSZXNwb25zZSINkAIBqrsYBgoCAgMQAxJVCgpVcGRhdGVVc2VyEhwubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIKqrsYBgoCAgQQAhJYCgpEZWxldGVVc2VyEhwubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh0ubXVzdGVyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhJmCg9EZWZpbmVBdHRyaWJ1dGUSIS5tdXN0ZXIudjEuRGVmaW5lQXR0cmlidXRlUmVxdWVzdBoiLm11c3Rlci52MS5EZWZpbmVBdHRyaWJ1dGVSZXNwb25zZSIMkAICqrsYBQoBAhACEoEBChhMaXN0QXR0cmlidXRlRGVmaW5pdGlvbnMSKi5tdXN0ZXIudjEuTGlzdEF0dHJpYnV0ZURlZmluaXRpb25zUmVxdWVzdBorLm11c3Rlci52MS5MaXN0QXR0cmlidXRlRGVmaW5pdGlvbnNSZXNwb25zZSIMkAIBqrsYBQoBAhABEoQBChlEZWxldGVBdHRyaWJ1dGVEZWZpbml0aW9uEisubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXF1ZXN0GiwubXVzdGVyLnYxLkRlbGV0ZUF0dHJpYnV0ZURlZmluaXRpb25SZXNwb25zZSIMkAICqrsYBQoBAhADEmEKDVNldEF0dHJpYnV0ZXMSHy5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1JlcXVlc3QaIC5tdXN0ZXIudjEuU2V0QXR0cmlidXRlc1Jlc3BvbnNlIg2QAgKquxgGCgICBBACElgKCkFkZExvY2F0b3ISHC5tdXN0ZXIudjEuQWRkTG9jYXRvclJlcXVlc3QaHS5tdXN0ZXIudjEuQWRkTG9jYXRvclJlc3BvbnNlIg2QAgKquxgGCgICBBACEl4KDVJlbW92ZUxvY2F0b3ISHy5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlcXVlc3QaIC5tdXN0ZXIudjEuUmVtb3ZlTG9jYXRvclJlc3BvbnNlIgqquxgGCgICBBACElcKC1N1c3BlbmRVc2VyEh0ubXVzdGVyLnYxLlN1c3BlbmRVc2VyUmVxdWVzdBoeLm11c3Rlci52MS5TdXNwZW5kVXNlclJlc3BvbnNlIgmquxgFCgECEAISYAoOTGlmdFN1c3BlbnNpb24SIC5tdXN0ZXIudjEuTGlmdFN1c3BlbnNpb25SZXF1ZXN0GiEubXVzdGVyLnYxLkxpZnRTdXNwZW5zaW9uUmVzcG9uc2UiCaq7GAUKAQIQAhJVCglTZXRBdmF0YXISGy5tdXN0ZXIudjEuU2V0QXZhdGFyUmVxdWVzdBocLm11c3Rlci52MS5TZXRBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAxJeCgxEZWxldGVBdmF0YXISHi5tdXN0ZXIudjEuRGVsZXRlQXZhdGFyUmVxdWVzdBofLm11c3Rlci52MS5EZWxldGVBdmF0YXJSZXNwb25zZSINkAICqrsYBgoCAgQQAhKFAQoaUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb24SLC5tdXN0ZXIudjEuUmVxdWVzdExvY2F0b3JWZXJpZmljYXRpb25SZXF1ZXN0Gi0ubXVzdGVyLnYxLlJlcXVlc3RMb2NhdG9yVmVyaWZpY2F0aW9uUmVzcG9uc2UiCqq7GAYKAgIEEAISXgoNVmVyaWZ5TG9jYXRvchIfLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVxdWVzdBogLm11c3Rlci52MS5WZXJpZnlMb2NhdG9yUmVzcG9uc2UiCqq7GAYKAgIEEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_rpc_status, file_muster_v1_access, file_muster_v1_attribute, file_muster_v1_suspension, file_muster_v1_user]);
 
 /**
  * What UpsertUser takes.
@@ -1593,6 +1595,174 @@ export const VerifyLocatorResponseSchema: GenMessage<VerifyLocatorResponse, {jso
   messageDesc(file_muster_v1_user_service, 35);
 
 /**
+ * What SuspendUser takes.
+ *
+ * @generated from message muster.v1.SuspendUserRequest
+ */
+export type SuspendUserRequest = Message<"muster.v1.SuspendUserRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The suspension.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 2;
+   */
+  suspension?: Suspension | undefined;
+};
+
+/**
+ * What SuspendUser takes.
+ *
+ * @generated from message muster.v1.SuspendUserRequest
+ */
+export type SuspendUserRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The suspension.
+   *
+   * @generated from field: muster.v1.Suspension suspension = 2;
+   */
+  suspension?: SuspensionJson;
+};
+
+/**
+ * Describes the message muster.v1.SuspendUserRequest.
+ * Use `create(SuspendUserRequestSchema)` to create a new message.
+ */
+export const SuspendUserRequestSchema: GenMessage<SuspendUserRequest, {jsonType: SuspendUserRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 36);
+
+/**
+ * What SuspendUser answers.
+ *
+ * @generated from message muster.v1.SuspendUserResponse
+ */
+export type SuspendUserResponse = Message<"muster.v1.SuspendUserResponse"> & {
+  /**
+   * The user as it is now; the new suspension is the last one.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What SuspendUser answers.
+ *
+ * @generated from message muster.v1.SuspendUserResponse
+ */
+export type SuspendUserResponseJson = {
+  /**
+   * The user as it is now; the new suspension is the last one.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.SuspendUserResponse.
+ * Use `create(SuspendUserResponseSchema)` to create a new message.
+ */
+export const SuspendUserResponseSchema: GenMessage<SuspendUserResponse, {jsonType: SuspendUserResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 37);
+
+/**
+ * What LiftSuspension takes.
+ *
+ * @generated from message muster.v1.LiftSuspensionRequest
+ */
+export type LiftSuspensionRequest = Message<"muster.v1.LiftSuspensionRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The id of the suspension.
+   *
+   * @generated from field: string suspension_id = 2;
+   */
+  suspensionId: string;
+};
+
+/**
+ * What LiftSuspension takes.
+ *
+ * @generated from message muster.v1.LiftSuspensionRequest
+ */
+export type LiftSuspensionRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The id of the suspension.
+   *
+   * @generated from field: string suspension_id = 2;
+   */
+  suspensionId?: string;
+};
+
+/**
+ * Describes the message muster.v1.LiftSuspensionRequest.
+ * Use `create(LiftSuspensionRequestSchema)` to create a new message.
+ */
+export const LiftSuspensionRequestSchema: GenMessage<LiftSuspensionRequest, {jsonType: LiftSuspensionRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 38);
+
+/**
+ * What LiftSuspension answers.
+ *
+ * @generated from message muster.v1.LiftSuspensionResponse
+ */
+export type LiftSuspensionResponse = Message<"muster.v1.LiftSuspensionResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What LiftSuspension answers.
+ *
+ * @generated from message muster.v1.LiftSuspensionResponse
+ */
+export type LiftSuspensionResponseJson = {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.LiftSuspensionResponse.
+ * Use `create(LiftSuspensionResponseSchema)` to create a new message.
+ */
+export const LiftSuspensionResponseSchema: GenMessage<LiftSuspensionResponse, {jsonType: LiftSuspensionResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_user_service, 39);
+
+/**
  * How a filter compares a field with its values.
  *
  * @generated from enum muster.v1.Operator
@@ -1870,6 +2040,30 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof RemoveLocatorRequestSchema;
     output: typeof RemoveLocatorResponseSchema;
+  },
+  /**
+   * Gives a user a suspension, one of at most 100. With `blocks_sign_in` it ends, from its start on and on every server within a second,
+   * what the user is signed in to: its tokens and streams are refused with USER_SUSPENDED. Tokens that have not expired when it is
+   * over are taken again. Emits `user.suspended`. Reasons: USER_NOT_FOUND, USER_DELETED, REQUEST_INVALID (an end that is not after
+   * the start, a suspension too many).
+   *
+   * @generated from rpc muster.v1.UserService.SuspendUser
+   */
+  suspendUser: {
+    methodKind: "unary";
+    input: typeof SuspendUserRequestSchema;
+    output: typeof SuspendUserResponseSchema;
+  },
+  /**
+   * Takes a suspension back, whether it has begun or not. Emits `user.suspension_lifted`. Reasons: USER_NOT_FOUND, USER_DELETED,
+   * SUSPENSION_NOT_FOUND.
+   *
+   * @generated from rpc muster.v1.UserService.LiftSuspension
+   */
+  liftSuspension: {
+    methodKind: "unary";
+    input: typeof LiftSuspensionRequestSchema;
+    output: typeof LiftSuspensionResponseSchema;
   },
   /**
    * Makes an image the user's avatar, in place of the one before, and `avatar_url` its address: see docs/avatars.md. The image is

@@ -1,0 +1,58 @@
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
+import { invalid } from "../errors.ts";
+import type { NewId } from "../ids.ts";
+import type { AnnounceChange } from "./announce-change.ts";
+import { type ProjectScope, requireUser } from "./find-user.ts";
+import { MOST_SUSPENSIONS, SUSPEND_USER } from "./suspension-statements.ts";
+import type { Suspension } from "./user.entity.ts";
+import type { UserKey } from "./user-key.ts";
+import type { UserRow } from "./user-statements.ts";
+
+export interface SuspensionPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly announceChange: AnnounceChange;
+}
+
+/** A suspension to give; times in milliseconds since the epoch. */
+export interface NewSuspension {
+  readonly reason: string;
+  /** Default: now. */
+  readonly startAt?: number | undefined;
+  /** Default: without end. */
+  readonly endAt?: number | undefined;
+  readonly blocksSignIn: boolean;
+}
+
+/**
+ * Gives a user a suspension, with its `user.suspended`: one statement. One that blocks the sign-in is found by whoever checks a
+ * token from its start on; who streams as the user is told. USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID for an end that is not
+ * after the start, or one suspension too many.
+ */
+export async function suspendUser(
+  { db, clock, newId, announceChange }: SuspensionPorts,
+  scope: ProjectScope,
+  key: UserKey,
+  { reason, startAt = clock.now(), endAt, blocksSignIn }: NewSuspension,
+): Promise<UserRow> {
+  if (endAt !== undefined && endAt <= startAt) throw invalid("suspension.end_time", "must be after start_time");
+  const suspension: Suspension = {
+    id: newId(),
+    reason,
+    start_time: new Date(startAt).toISOString(),
+    ...(endAt !== undefined && { end_time: new Date(endAt).toISOString() }),
+    blocks_sign_in: blocksSignIn,
+  };
+  const { id } = await requireUser(db, scope, key);
+  const values = [scope.projectId, new Date(clock.now()), id, newId(), JSON.stringify(suspension)];
+  const [user] = await query<UserRow>(db.pool, SUSPEND_USER, values, scope.signal);
+  if (!user) {
+    await requireUser(db, scope, { by: "id", value: id });
+    throw invalid("suspension", `the user has ${MOST_SUSPENSIONS} suspensions already`);
+  }
+  announceChange(scope.projectId, id);
+  return user;
+}
