@@ -64,9 +64,12 @@ describe("a definition", () => {
   test("comes at most a hundred times, however many are defined at once", async () => {
     const users = (await app.project()).system(UserService);
     const define = (i: number) => users.defineAttribute({ definition: { key: `k${i}`, contentTypes: ["text/plain"] } });
-    const calls = Array.from({ length: 110 }, (_, i) => define(i));
+    const from = (first: number, length: number) => Array.from({ length }, (_, i) => define(first + i));
+    for (let i = 0; i < 90; i += 10) await Promise.all(from(i, 10));
+    // Twenty race for the last ten places.
+    const calls = from(90, 20);
     const outcomes = await Promise.allSettled(calls);
-    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(100);
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
     expect((await users.listAttributeDefinitions({})).definitions).toHaveLength(100);
     const refused = calls[outcomes.findIndex(({ status }) => status === "rejected")];
     expect(await refusalOf(refused ?? define(200))).toMatchObject({
