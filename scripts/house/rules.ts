@@ -22,8 +22,8 @@ export const HOUSE_RULES: readonly HouseRule[] = [
   },
   {
     name: "environment",
-    advice: "Only config.ts and main.ts read environment variables; take a setting.",
-    covers: (path) => inSource(path) && !["src/config.ts", "src/main.ts"].includes(path),
+    advice: "Only settings.ts and main.ts name environment variables; take a setting.",
+    covers: (path) => inSource(path) && !["src/settings.ts", "src/main.ts"].includes(path),
     broken: linesWith(/["'.](MUSTER_[A-Z_]+|DATABASE_URL|REDIS_URL|SMTP_URL)\b/),
   },
   {

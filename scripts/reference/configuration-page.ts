@@ -1,5 +1,5 @@
-import { SETTINGS } from "../../src/config.ts";
 import type { Setting } from "../../src/setting.ts";
+import { SETTINGS } from "../../src/settings.ts";
 import { cell, GENERATED, table } from "./markdown.ts";
 
 /** The reference of every setting of the environment. */

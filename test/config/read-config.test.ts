@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { readConfig, SETTINGS } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/config-error.ts";
+import { SETTINGS } from "../../src/settings.ts";
 
 const key = (fill = 0) => Buffer.from(Array.from({ length: 32 }, (_, index) => index + fill)).toString("base64");
 const OPERATOR_KEY = "mop_q3Zt7Lw0bX9dVn2KcR5sYh8JmUe4Ga1P";
