@@ -39,6 +39,7 @@ import { createTokens } from "./tokens/tokens.ts";
 import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
 import { avatarRoutes } from "./users/avatar-routes.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
+import { createPasswords } from "./users/passwords/passwords.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
@@ -89,6 +90,11 @@ type Features = ReturnType<typeof createFeatures>;
 export async function createApp(ports: AppPorts): Promise<App> {
   await using resources = new AsyncDisposableStack();
   const features = createFeatures(ports, resources);
+  ports.metrics.gauge(
+    "password_hashes_waiting",
+    "Passwords that wait to be hashed or checked",
+    () => features.passwords.waiting,
+  );
   const chain = chainPorts(ports, features);
   warmUp(
     features.check,
@@ -122,6 +128,7 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
     tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
+    passwords: createPasswords({ db, clock, logger }),
     activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
     pageTokens: createPageTokens(config.encryptionKeys),
@@ -130,32 +137,15 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const {
-    projects,
-    attributes,
-    accessKeys,
-    tokens,
-    presence,
-    avatars,
-    sealer,
-    senders,
-    check,
-    pageTokens,
-    tokenTtlMs,
-  } = features;
+  const { projects, accessKeys, tokens, presence, tokenTtlMs } = features;
   const base = { db, clock, newId, projects };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
   router.service(
     UserService,
     userService({
+      ...features,
       ...base,
-      avatars,
-      attributes,
-      sealer,
-      senders,
-      check,
-      pageTokens,
       announceChange: presence.announceChange,
       statusOf: statusFor,
     }),

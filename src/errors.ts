@@ -59,6 +59,7 @@ export const ERRORS = {
   MAIL_UNAVAILABLE: { code: "unavailable", message: "The mail could not be handed over; try again" },
   SMS_UNAVAILABLE: { code: "unavailable", message: "The text message could not be handed over; try again" },
   SMS_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot send text messages" },
+  PASSWORD_WEAK: { code: "invalid_argument", message: "The password is too short, too long or too common" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

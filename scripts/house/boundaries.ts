@@ -37,7 +37,14 @@ const FEATURES = [
   {
     name: "users",
     others: ["projects/projects.ts", "senders/senders.ts"],
-    packages: ["sharp", "aws4fetch", "libphonenumber-js/max"],
+    packages: [
+      "sharp",
+      "aws4fetch",
+      "libphonenumber-js/max",
+      "@node-rs/argon2",
+      "@node-rs/bcrypt",
+      "@zxcvbn-ts/language-common",
+    ],
   },
   { name: "tokens", others: ["users/users.ts", "projects/projects.ts"], packages: ["jose"] },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },

@@ -19,6 +19,7 @@ import { liftSuspension } from "./lift-suspension.ts";
 import { type ListPorts, listUsers } from "./list-users.ts";
 import { listQueryOf, OTHERS } from "./list-users-message.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
+import type { Passwords } from "./passwords/passwords.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
 import { setAvatar } from "./set-avatar.ts";
@@ -33,6 +34,7 @@ import { verifyLocator } from "./verify-locator.ts";
 export interface UserServicePorts extends UserPorts, VerificationPorts, ListPorts {
   readonly announceChange: AnnounceChange;
   readonly avatars: Avatars;
+  readonly passwords: Passwords;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
   /** A failure in the form it has inside an answer. */
@@ -135,6 +137,10 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     async liftSuspension({ ref, suspensionId }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
       return { user: userMessage(await liftSuspension(ports, scope, userKeyOf(ref), suspensionId)) };
+    },
+    async setPassword({ ref, password }, context) {
+      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      return { user: userMessage(await ports.passwords.set(scope, userKeyOf(ref), password)) };
     },
     async setAvatar({ ref, image }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };

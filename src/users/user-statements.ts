@@ -153,11 +153,12 @@ export const UPSERT_USERS: Statement = {
 };
 
 type By = UserKey["by"];
-const byKey = (make: (by: By) => Statement): Record<By, Statement> =>
+/** A statement for each way of naming a user. */
+export const byKey = (make: (by: By) => Statement): Record<By, Statement> =>
   Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, Statement>;
 
 /** SQL that holds for the one user of project $1 that has an identifier. */
-function has(by: By, identifier: string): string {
+export function has(by: By, identifier: string): string {
   const found = KEYS[by];
   if ("column" in found) return `project_id = $1 and ${found.column} = ${identifier}`;
   return `project_id = $1 and id = (

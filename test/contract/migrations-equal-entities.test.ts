@@ -16,7 +16,7 @@ const { rows: foreignKeys } = await db.pool.query<ForeignKey>(`
   from pg_constraint where contype = 'f'`);
 
 /** Tables that single statements alone read and write: without an entity there is no second description of them. */
-const WITHOUT_ENTITY = ["presences", "user_attribute_index", "locators", "avatars", "avatar_removals"];
+const WITHOUT_ENTITY = ["presences", "user_attribute_index", "locators", "avatars", "avatar_removals", "passwords"];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */
 const isRoutine = (statement: string) => /^drop (trigger|function) /.test(statement);

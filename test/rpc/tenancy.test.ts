@@ -63,6 +63,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
     { ref: { id: userId }, locator: { type: "LOCATOR_TYPE_EMAIL", value: "alice@example.org" }, code: "12345678" },
     "USER_NOT_FOUND",
   ],
+  SetPassword: [{ ref: { id: userId }, password: "correct horse battery" }, "USER_NOT_FOUND"],
   SuspendUser: [{ ref: { id: userId }, suspension: { blocksSignIn: true } }, "USER_NOT_FOUND"],
   LiftSuspension: [{ ref: { id: userId }, suspensionId: theirSuspension }, "USER_NOT_FOUND"],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],

@@ -10,6 +10,7 @@ import { Avatars } from "./2026-11-22-04-avatars.ts";
 import { Retrieval } from "./2026-11-22-05-retrieval.ts";
 import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
+import { Passwords } from "./2026-11-22-09-passwords.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-06-locator-codes", class: LocatorCodes },
   { name: "2026-11-22-05-retrieval", class: Retrieval },
   { name: "2026-11-22-07-retrieval-indexes", class: RetrievalIndexes },
+  { name: "2026-11-22-09-passwords", class: Passwords },
 ] as const;
