@@ -20,6 +20,7 @@ const FOUNDATION = [
   "**/logger.ts",
   "**/sealing.ts",
   "**/page-tokens.ts",
+  "**/skeleton.ts",
   "node:*",
   "node:*/*",
   "-node:process",

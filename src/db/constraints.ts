@@ -3,6 +3,7 @@ import { invalid, MusterError, type Reason } from "../errors.ts";
 /** The reason each unique constraint stands for. One that is missing here is a fault of the server: INTERNAL. */
 const UNIQUE: Readonly<Record<string, [Reason, Record<string, string>?]>> = {
   users_login: ["LOGIN_TAKEN"],
+  users_login_skeleton: ["LOGIN_TAKEN"],
   users_email: ["LOCATOR_TAKEN", { type: "email" }],
   users_phone: ["LOCATOR_TAKEN", { type: "phone" }],
   locators_email: ["LOCATOR_TAKEN", { type: "email" }],

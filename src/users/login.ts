@@ -1,6 +1,7 @@
 import type { Database } from "../db/orm.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { invalid } from "../errors.ts";
+import { skeletonOf } from "../skeleton.ts";
 import type { ProjectScope } from "./find-user.ts";
 import type { ProfileChange } from "./profile.ts";
 import { loginKey } from "./user-key.ts";
@@ -28,11 +29,17 @@ const WRITTEN_IN = [...SCRIPTS.map((script) => [script]), ...MIXES].map((scripts
   return new RegExp(`^[${classes}\\p{scx=Common}\\p{scx=Inherited}]*$`, "u");
 });
 
-/** Names that a reader would take for the operator of the service. Those that begin with a dot are refused by their characters. */
+/** Letters that look like another one in capitals as well: too many names differ in them alone to hold all names to it. */
+const reservedKey = (login: string): string => skeletonOf(login).replaceAll("i", "l");
+
+/**
+ * Names that a reader would take for the operator of the service, by what looks like them. Those that begin with a dot are refused by
+ * their characters. They are for nobody: a server as well passes on what its users ask for.
+ */
 const RESERVED = new Set(
-  "abuse admin administrator anonymous everyone help helpdesk hostmaster info me moderator muster no-reply nobody noreply null official operator owner postmaster root security staff superuser support sysadmin system undefined webmaster".split(
-    " ",
-  ),
+  "abuse admin administrator anonymous everyone help helpdesk hostmaster info me moderator muster no-reply nobody noreply null official operator owner postmaster root security staff superuser support sysadmin system undefined webmaster"
+    .split(" ")
+    .map(reservedKey),
 );
 
 /** What is wrong with a login for a user that does not have it yet; undefined: nothing. */
@@ -41,7 +48,7 @@ export function faultOfLogin(login: string): string | undefined {
   if (!CHARACTERS.test(login) || INVISIBLE.test(login) || MARKS.test(login))
     return "must be letters, digits and . _ - @ +, with a letter, a digit or _ at both ends";
   if (!WRITTEN_IN.some((script) => script.test(login))) return "mixes scripts, or is written in one that is not in use";
-  if (RESERVED.has(loginKey(login))) return "is reserved";
+  if (RESERVED.has(reservedKey(login))) return "is reserved";
   return undefined;
 }
 

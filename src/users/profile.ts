@@ -1,3 +1,4 @@
+import { skeletonOf } from "../skeleton.ts";
 import type { AttributesChange } from "./attributes-change.ts";
 import { emailKey } from "./email-address.ts";
 import type { Attributes, JsonObject } from "./user.entity.ts";
@@ -57,6 +58,7 @@ const column = (
 export const PROFILE_COLUMNS: readonly ProfileColumn[] = [
   column("login", "login", "text"),
   column("login", "login_key", "text", ({ login }) => login && loginKey(login)),
+  column("login", "login_skeleton", "text", ({ login }) => login && skeletonOf(login)),
   column("name", "name", "text"),
   column("name", "name_key", "text", ({ name }) => name && nameKey(name)),
   column("email", "email", "text"),

@@ -5,10 +5,10 @@ import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 
 /** A user as the statements give it: without what identifiers are compared by. */
-export type UserRow = Omit<User, "projectId" | "loginKey" | "emailKey" | "nameKey">;
+export type UserRow = Omit<User, "projectId" | "loginKey" | "loginSkeleton" | "emailKey" | "nameKey">;
 
 /** What identifiers and names are compared by, which no row tells. */
-const COMPARED = ["login_key", "email_key", "name_key"];
+const COMPARED = ["login_key", "login_skeleton", "email_key", "name_key"];
 
 /** Columns as they are named in the table and in a row. */
 const COLUMNS = [
@@ -49,6 +49,9 @@ function assigned(
 ): string {
   if (field === "attributes")
     return `case when ${mask} & ${bitOf(field)} <> 0 then ${merged(incoming(name), removed)} else u.${name} end`;
+  // A user whose login another one had before by its looks holds none, and may go on writing that login.
+  if (name === "login_skeleton")
+    return `case when ${mask} & ${bitOf(field)} <> 0 and ${incoming("login")} is distinct from u.login then ${incoming(name)} else u.${name} end`;
   const contact = VERIFIES[name];
   const cleared = contact
     ? `when ${mask} & ${bitOf(contact.field)} <> 0 and ${incoming(contact.column)} is distinct from u.${contact.column} then null::boolean `

@@ -40,6 +40,8 @@ export const UserEntity = defineEntity({
     externalId: p.text().collation("C"),
     login: p.text().nullable(),
     loginKey: p.text().collation("C").nullable(),
+    /** What logins that look alike have in common. Null as well beside a login from before, which looks like another one. */
+    loginSkeleton: p.text().collation("C").nullable(),
     name: p.text().nullable(),
     nameKey: p.text().collation("C").nullable(),
     email: p.text().nullable(),
@@ -83,6 +85,7 @@ export const UserEntity = defineEntity({
   uniques: [
     { name: "users_external_id", properties: ["projectId", "externalId"] },
     { name: "users_login", properties: ["projectId", "loginKey"] },
+    { name: "users_login_skeleton", properties: ["projectId", "loginSkeleton"] },
     { name: "users_email", properties: ["projectId", "emailKey"] },
     { name: "users_phone", properties: ["projectId", "phone"] },
   ],

@@ -27,11 +27,18 @@ const addUser = (number: number, columns: Readonly<Record<string, string>>, proj
     await em.execute(sql, Object.values(row));
   });
 
-await addUser(1, { external_id: "taken", login_key: "taken", email_key: "taken", phone: "taken" });
+await addUser(1, {
+  external_id: "taken",
+  login_key: "taken",
+  login_skeleton: "taken",
+  email_key: "taken",
+  phone: "taken",
+});
 
 test.each([
   ["external_id", "EXTERNAL_ID_TAKEN", {}],
   ["login_key", "LOGIN_TAKEN", {}],
+  ["login_skeleton", "LOGIN_TAKEN", {}],
   ["email_key", "LOCATOR_TAKEN", { metadata: { type: "email" } }],
   ["phone", "LOCATOR_TAKEN", { metadata: { type: "phone" } }],
 ])("a second user with one %s is refused by %s", async (column, reason, extra) => {

@@ -70,6 +70,12 @@ test.each([
   ["of SQL", "a';drop table users"],
   ["that is reserved", "admin"],
   ["that is reserved in any case", "RooT"],
+  ["that looks like a reserved one by its signs", "r00t"],
+  ["that looks like a reserved one by its letters", "adrnin"],
+  ["that looks like a reserved one by two letters for one", "Rnuster"],
+  ["that looks like a reserved one whose capitals look like others", "adm1n"],
+  ["that looks like a reserved one in another script", "һеӏр"],
+  ["that looks like a reserved one in the capitals of another script", "гооТ"],
   ["that is too short", "ab"],
   ["that is too long", "x".repeat(71)],
 ])("a login %s is refused, however it is written", async (_, login) => {

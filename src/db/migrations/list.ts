@@ -11,6 +11,7 @@ import { Retrieval } from "./2026-11-22-05-retrieval.ts";
 import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
 import { Passwords } from "./2026-11-22-09-passwords.ts";
+import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -27,4 +28,6 @@ export const MIGRATIONS = [
   { name: "2026-11-22-05-retrieval", class: Retrieval },
   { name: "2026-11-22-07-retrieval-indexes", class: RetrievalIndexes },
   { name: "2026-11-22-09-passwords", class: Passwords },
+  { name: "2026-11-22-14-logins", class: Logins },
+  { name: "2026-11-22-14-logins-index", class: LoginsIndex },
 ] as const;

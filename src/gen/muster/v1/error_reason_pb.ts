@@ -134,7 +134,7 @@ export const ErrorReason = {
   ACCESS_KEY_NOT_FOUND: 15,
 
   /**
-   * ALREADY_EXISTS. Another user of the project has this login.
+   * ALREADY_EXISTS. Another user of the project has this login, or one that looks like it.
    *
    * @generated from enum value: ERROR_REASON_LOGIN_TAKEN = 16;
    */

@@ -358,9 +358,11 @@ export type User = Message<"muster.v1.User"> & {
   externalId: string;
 
   /**
-   * The name to sign in by, unique in the project without regard to case. LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a
-   * letter, a digit or `_` at both ends, in the normal form NFKC. All letters are of one script that is in use today, or of Latin
-   * with those of Japanese, Chinese or Korean (UTS #39, "Highly Restrictive"); names such as `admin` are reserved. Otherwise
+   * The name to sign in by, unique in the project without regard to case, and unlike every other one to the eye: what is confusable with
+   * the login of another user by the skeleton of UTS #39, such as `c0rn` with `com`, is taken, and finds nobody.
+   * LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a letter, a digit or `_` at both ends, in the normal form NFKC. All
+   * letters are of one script that is in use today, or of Latin with those of Japanese, Chinese or Korean (UTS #39, "Highly
+   * Restrictive"); names such as `admin`, and what looks like them, are reserved and for nobody, `.system` included. Otherwise
    * REQUEST_INVALID, except for a login that the user has already.
    *
    * @generated from field: string login = 3;
@@ -558,9 +560,11 @@ export type UserJson = {
   externalId?: string;
 
   /**
-   * The name to sign in by, unique in the project without regard to case. LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a
-   * letter, a digit or `_` at both ends, in the normal form NFKC. All letters are of one script that is in use today, or of Latin
-   * with those of Japanese, Chinese or Korean (UTS #39, "Highly Restrictive"); names such as `admin` are reserved. Otherwise
+   * The name to sign in by, unique in the project without regard to case, and unlike every other one to the eye: what is confusable with
+   * the login of another user by the skeleton of UTS #39, such as `c0rn` with `com`, is taken, and finds nobody.
+   * LOGIN_TAKEN. 3–70 letters, ASCII digits and `._-@+`, with a letter, a digit or `_` at both ends, in the normal form NFKC. All
+   * letters are of one script that is in use today, or of Latin with those of Japanese, Chinese or Korean (UTS #39, "Highly
+   * Restrictive"); names such as `admin`, and what looks like them, are reserved and for nobody, `.system` included. Otherwise
    * REQUEST_INVALID, except for a login that the user has already.
    *
    * @generated from field: string login = 3;
