@@ -10,6 +10,7 @@ import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
 import { UserService } from "./gen/muster/v1/user_service_pb.ts";
 import type { NewId } from "./ids.ts";
+import { createJobs } from "./jobs/jobs.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
 import { createPresence } from "./presence/presence.ts";
@@ -34,6 +35,7 @@ import { createCheck, warmUp } from "./rpc/validate.ts";
 import { createSealer } from "./sealing.ts";
 import { createSenders } from "./senders/senders.ts";
 import { jwksRoutes } from "./tokens/jwks-routes.ts";
+import { tokenJobs } from "./tokens/token-jobs.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
 import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
@@ -41,6 +43,7 @@ import { avatarRoutes } from "./users/avatar-routes.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
 import { createPasswords } from "./users/passwords/passwords.ts";
 import { createActivity } from "./users/track-activity.ts";
+import { userJobs } from "./users/user-jobs.ts";
 import { userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
 import { userService } from "./users/user-service.ts";
@@ -100,6 +103,8 @@ export async function createApp(ports: AppPorts): Promise<App> {
     features.check,
     [...chain.rules.keys()].map((method) => method.input),
   );
+  const jobs = [...userJobs(ports), ...features.avatars.jobs, ...tokenJobs(ports)];
+  resources.use(createJobs(ports, jobs));
   const running = resources.move();
   return {
     routes: (router) => registerServices(router, ports, features),

@@ -57,7 +57,12 @@ const ALL_FEATURES = FEATURES.map(({ name }) => `**/${name}/**`);
 function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Room[] {
   const folder = `src/${name}`;
   const use = [...FOUNDATION, ...DATABASE, "@mikro-orm/**", "pg", ...packages];
-  const elsewhere = ["**/events/append-event.ts", ...others.map((file) => `**/${file}`)];
+  const elsewhere = [
+    "**/events/append-event.ts",
+    "**/jobs/job.ts",
+    "**/jobs/expired-rows.ts",
+    ...others.map((file) => `**/${file}`),
+  ];
   const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-routes.ts"];
   return [
     {
@@ -116,6 +121,12 @@ export const ROOMS: readonly Room[] = [
   },
   { name: "db/", files: ["src/db/**"], mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg"] },
   {
+    name: "jobs/",
+    files: ["src/jobs/**"],
+    mayImport: [BESIDE, ...FOUNDATION, ...DATABASE],
+    typesOnly: ["../db/orm.ts"],
+  },
+  {
     name: "senders/",
     files: ["src/senders/**"],
     mayImport: [BESIDE, ...FOUNDATION, "../setting-values.ts", "../db/make-folder.ts", "nodemailer"],
@@ -131,6 +142,7 @@ export const ROOMS: readonly Room[] = [
       "./db/**",
       "./rpc/**",
       "./senders/senders.ts",
+      "./jobs/jobs.ts",
       ...ALL_FEATURES,
       "@mikro-orm/core",
       "node:*",

@@ -6,6 +6,8 @@ export interface Metrics extends Disposable {
   observeCall(service: string, method: string, code: string, seconds: number): void;
   /** Adds a gauge that is read when the metrics are. `name` is without the prefix `muster_`. */
   gauge(name: string, help: string, read: () => number): void;
+  /** The same with a value for each value of one label; what is not read is not shown. */
+  gaugeBy(label: string, name: string, help: string, read: () => Iterable<readonly [string, number]>): void;
   /** `GET /metrics`, in the text format of Prometheus. */
   readonly route: HttpRoute;
 }
@@ -33,6 +35,18 @@ export function createMetrics(): Metrics {
         registers: [registry],
         collect() {
           this.set(read());
+        },
+      });
+    },
+    gaugeBy(label, name, help, read) {
+      new Gauge({
+        name: `muster_${name}`,
+        help,
+        labelNames: [label],
+        registers: [registry],
+        collect() {
+          this.reset();
+          for (const [value, number] of read()) this.labels(value).set(number);
         },
       });
     },

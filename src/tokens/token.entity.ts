@@ -13,7 +13,10 @@ export const TokenEntity = defineEntity({
     expireTime: p.datetime(),
     revokeTime: p.datetime().nullable(),
   },
-  indexes: [{ name: "tokens_user", properties: ["projectId", "userId"] }],
+  indexes: [
+    { name: "tokens_user", properties: ["projectId", "userId"] },
+    { name: "tokens_expire_time", properties: ["expireTime"] },
+  ],
 });
 
 export type Token = InferEntity<typeof TokenEntity>;

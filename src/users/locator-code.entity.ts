@@ -20,6 +20,9 @@ export const LocatorCodeEntity = defineEntity({
     windowStart: p.datetime(),
     sendTime: p.datetime(),
   },
-  indexes: [{ name: "locator_codes_of_user", properties: ["projectId", "userId"] }],
+  indexes: [
+    { name: "locator_codes_of_user", properties: ["projectId", "userId"] },
+    { name: "locator_codes_expire_time", properties: ["expireTime"] },
+  ],
 });
 export type LocatorCode = InferEntity<typeof LocatorCodeEntity>;

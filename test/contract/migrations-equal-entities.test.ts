@@ -16,7 +16,15 @@ const { rows: foreignKeys } = await db.pool.query<ForeignKey>(`
   from pg_constraint where contype = 'f'`);
 
 /** Tables that single statements alone read and write: without an entity there is no second description of them. */
-const WITHOUT_ENTITY = ["presences", "user_attribute_index", "locators", "avatars", "avatar_removals", "passwords"];
+const WITHOUT_ENTITY = [
+  "presences",
+  "user_attribute_index",
+  "locators",
+  "avatars",
+  "avatar_removals",
+  "passwords",
+  "jobs",
+];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */
 const isRoutine = (statement: string) => /^drop (trigger|function) /.test(statement);
@@ -35,7 +43,7 @@ test("the schema that the migrations make is the one that the entities describe"
   expect(differences).toEqual([]);
 });
 
-test("what belongs to a project goes with it: every table hangs on projects by cascades, history and errands outside of it do not", async () => {
+test("what belongs to a project goes with it: every table hangs on projects by cascades, history, errands outside of it and jobs of all do not", async () => {
   const { rows } = await db.pool.query<{ name: string }>(
     "select tablename as name from pg_tables where schemaname = 'public'",
   );
@@ -44,7 +52,7 @@ test("what belongs to a project goes with it: every table hangs on projects by c
   for (const _ of foreignKeys)
     for (const { from, to, cascades } of foreignKeys) if (cascades && goes.has(to)) goes.add(from);
   const stays = rows.map(({ name }) => name).filter((name) => !goes.has(name));
-  expect(stays.toSorted()).toEqual(["avatar_removals", "events", "migrations"]);
+  expect(stays.toSorted()).toEqual(["avatar_removals", "events", "jobs", "migrations"]);
 });
 
 test("every table of a project starts its primary key and its unique indexes with project_id", async () => {

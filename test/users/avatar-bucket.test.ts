@@ -164,6 +164,10 @@ test("kill -9, in the middle of an upload and before a removal: all that no user
   s3.refuse(() => false);
   const clock = createFakeClock(Date.now() + 16 * MINUTE);
   const next = await startApp({ db, clock, config: { avatarBucket: s3.settings } });
-  await expect.poll(async () => (await s3.keys()).length, { timeout: 20_000 }).toBe(before + 3);
+  const left = async () => {
+    await clock.advance(MINUTE);
+    return (await s3.keys()).length;
+  };
+  await expect.poll(left, { timeout: 20_000 }).toBe(before + 3);
   expect((await visit(next, user?.avatarUrl ?? "")).status).toBe(200);
 });

@@ -10,8 +10,10 @@ import { Avatars } from "./2026-11-22-04-avatars.ts";
 import { Retrieval } from "./2026-11-22-05-retrieval.ts";
 import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
+import { Jobs } from "./2026-11-22-08-jobs.ts";
 import { Passwords } from "./2026-11-22-09-passwords.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
+import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -30,4 +32,6 @@ export const MIGRATIONS = [
   { name: "2026-11-22-09-passwords", class: Passwords },
   { name: "2026-11-22-14-logins", class: Logins },
   { name: "2026-11-22-14-logins-index", class: LoginsIndex },
+  { name: "2026-11-22-08-jobs", class: Jobs },
+  { name: "2026-11-22-17-expiry-indexes", class: ExpiryIndexes },
 ] as const;

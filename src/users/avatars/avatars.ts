@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import type { NewId } from "../../ids.ts";
+import type { Job } from "../../jobs/job.ts";
 import type { Logger } from "../../logger.ts";
 import type { AvatarStore } from "./avatar-store.ts";
 import { createImageEncoder, type ImageEncoder } from "./image-encoder.ts";
 import { createPostgresAvatarStore } from "./postgres-avatar-store.ts";
-import { startRemovals } from "./remove-objects.ts";
+import { avatarRemovalsJob } from "./remove-objects.ts";
 import { createS3AvatarStore } from "./s3-avatar-store.ts";
 import { type BucketSettings, createBucket } from "./s3-bucket.ts";
 
@@ -25,23 +26,23 @@ export interface Avatars extends AsyncDisposable {
   readonly publicUrl: string;
   readonly encoder: ImageEncoder;
   readonly store: AvatarStore;
+  /** What removes from a bucket that which is no longer named. */
+  readonly jobs: readonly Job[];
 }
 
-/** Makes the encoder and the store that the configuration asks for, and begins to remove from a bucket what is no longer named. */
+/** Makes the encoder and the store that the configuration asks for. */
 export function createAvatars(ports: AvatarPorts): Avatars {
-  const resources = new AsyncDisposableStack();
-  const encoder = resources.use(createImageEncoder(ports.clock));
+  const encoder = createImageEncoder(ports.clock);
   return {
     publicUrl: ports.publicUrl,
     encoder,
-    store: ports.bucket ? storeInBucket(ports, ports.bucket, resources) : createPostgresAvatarStore(ports),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    ...(ports.bucket ? inBucket(ports, ports.bucket) : { store: createPostgresAvatarStore(ports), jobs: [] }),
+    [Symbol.asyncDispose]: () => encoder[Symbol.asyncDispose](),
   };
 }
 
-function storeInBucket(ports: AvatarPorts, settings: BucketSettings, resources: AsyncDisposableStack): AvatarStore {
+function inBucket(ports: AvatarPorts, settings: BucketSettings): Pick<Avatars, "store" | "jobs"> {
   // A service refuses what is not signed at its own time.
   const bucket = createBucket(settings, systemClock);
-  resources.use(startRemovals({ ...ports, bucket }));
-  return createS3AvatarStore({ ...ports, bucket });
+  return { store: createS3AvatarStore({ ...ports, bucket }), jobs: [avatarRemovalsJob({ ...ports, bucket })] };
 }

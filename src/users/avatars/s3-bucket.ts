@@ -21,7 +21,7 @@ export interface Bucket {
   /** Undefined if there is no such object. */
   get(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** An object that is not there counts as removed. */
-  remove(key: string): Promise<void>;
+  remove(key: string, signal: AbortSignal): Promise<void>;
 }
 
 /** How long one request may take, in milliseconds. */
@@ -61,8 +61,8 @@ export function createBucket(settings: BucketSettings, clock: Clock): Bucket {
       if (response.status === 404) return undefined;
       return new Uint8Array(await requireOk(response).arrayBuffer());
     },
-    async remove(key) {
-      const response = await ask(key, { method: "DELETE" });
+    async remove(key, signal) {
+      const response = await ask(key, { method: "DELETE" }, signal);
       if (response.status !== 404) requireOk(response);
     },
   };
