@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
+import { MusterError } from "./errors.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
@@ -19,7 +20,10 @@ import { createKnownOrigins } from "./projects/known-origins.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { projectService } from "./projects/project-service.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
+import { revocationJobs } from "./revocations/revocation-jobs.ts";
+import { createRevocations, type RevocationCause } from "./revocations/revocations.ts";
 import { rulesOf } from "./rpc/access.ts";
+import type { Caller } from "./rpc/caller.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
 import { SESSION_COOKIE, TOKEN_HEADERS } from "./rpc/credential.ts";
 import { createGate, type Gate } from "./rpc/gate.ts";
@@ -42,6 +46,7 @@ import { createAttributeDefinitions, mayRead } from "./users/attribute-definitio
 import { avatarRoutes } from "./users/avatar-routes.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
 import { createPasswords } from "./users/passwords/passwords.ts";
+import { startSuspensions } from "./users/start-suspensions.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userJobs } from "./users/user-jobs.ts";
 import { userMessage } from "./users/user-message.ts";
@@ -87,12 +92,12 @@ export const LONGER_MESSAGES: ReadonlyMap<DescMethod, MessageLimit> = new Map([
   [UserService.method.setAvatar, { binary: 6 * MIB, json: 8 * MIB }],
 ]);
 
-type Features = ReturnType<typeof createFeatures>;
+type Features = Awaited<ReturnType<typeof createFeatures>>;
 
 /** Wires the features. Disposing the app ends what they run; the database is left open. */
 export async function createApp(ports: AppPorts): Promise<App> {
   await using resources = new AsyncDisposableStack();
-  const features = createFeatures(ports, resources);
+  const features = await createFeatures(ports, resources);
   ports.metrics.gauge(
     "password_hashes_waiting",
     "Passwords that wait to be hashed or checked",
@@ -103,7 +108,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     features.check,
     [...chain.rules.keys()].map((method) => method.input),
   );
-  const jobs = [...userJobs(ports), ...features.avatars.jobs, ...tokenJobs(ports)];
+  const jobs = [...userJobs(ports), ...features.avatars.jobs, ...tokenJobs(ports), ...revocationJobs(ports)];
   resources.use(createJobs(ports, jobs));
   const running = resources.move();
   return {
@@ -116,10 +121,14 @@ export async function createApp(ports: AppPorts): Promise<App> {
   };
 }
 
-function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
-  const { config, db, clock, newId, logger, publicUrl } = ports;
+async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
+  const { config, db, clock, newId, logger, publicUrl, streams } = ports;
   const notifier = resources.use(createNotifier(db, systemClock, logger));
   const listener = resources.use(createListener(db.address, systemClock, logger));
+  const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
+  streams.guard((caller) => refusalOf(caller, "projectId" in caller ? revocations.ended.causeFor(caller) : undefined));
+  revocations.feed.subscribe(() => streams.recheck());
+  const { announceEnd } = revocations;
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
@@ -127,6 +136,8 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
     tokenTtlMs,
     projects,
     sealer,
+    revocations,
+    suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd })),
     senders: createSenders(config, clock, newId, logger),
     attributes: createAttributeDefinitions(db, clock),
     accessKeys: createAccessKeyVerifier(db, clock),
@@ -140,10 +151,20 @@ function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
   };
 }
 
+/** What a stream is refused with whose caller's access ended. */
+function refusalOf(caller: Caller, cause: RevocationCause | undefined): MusterError | undefined {
+  if (!cause) return undefined;
+  if (caller.kind === "system") return new MusterError("CREDENTIAL_INVALID");
+  if (cause === "USER_SUSPENDED") return new MusterError("USER_SUSPENDED");
+  const bySession = caller.kind === "user" && caller.tokenId === caller.sessionId;
+  return new MusterError(bySession ? "SESSION_NOT_FOUND" : "TOKEN_REVOKED");
+}
+
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, accessKeys, tokens, presence, tokenTtlMs } = features;
-  const base = { db, clock, newId, projects };
+  const { projects, accessKeys, tokens, presence, revocations, suspensions, tokenTtlMs } = features;
+  const { announceEnd } = revocations;
+  const base = { db, clock, newId, projects, announceEnd };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
   const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
   router.service(
@@ -151,7 +172,8 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     userService({
       ...features,
       ...base,
-      announceChange: presence.announceChange,
+      announcePending: suspensions.wake,
+      announceDeletion: presence.announceDeletion,
       statusOf: statusFor,
     }),
   );
@@ -175,9 +197,10 @@ function chainPorts(ports: AppPorts, features: Features): ChainPorts {
     isOperatorKey: (key) => equalSecrets(key, config.operatorKey),
     verifyAccessKey: async (key) => ({ kind: "system", ...(await accessKeys.verify(key)) }),
     async verifyUserToken(token, signal) {
-      const { projectId, userId, tokenId, expiresAt } = await tokens.verifier.verify(token, signal);
+      const verified = await tokens.verifier.verify(token, signal);
+      const { projectId, userId, tokenId, sessionId, keyId, issuedAt, expiresAt } = verified;
       activity.seen(projectId, userId);
-      return { kind: "user", projectId, userId, tokenId, expiresAt };
+      return { kind: "user", projectId, userId, tokenId, sessionId, keyId, issuedAt, expiresAt };
     },
     originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
     async entryReader(projectId) {

@@ -46,7 +46,7 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   if (migrated.length > 0) logger.info({ migrations: migrated }, "the schema was brought up to date");
   const metrics = resources.use(createMetrics());
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
-  const streams = createStreamRegistry();
+  const streams = createStreamRegistry(clock);
   const serving = createServingState(SERVICES, streams);
   const port = resources.use(await listen(config, { clock, logger, streams }, overrides.limits));
   const publicUrl = config.publicUrl ?? port.url;

@@ -34,10 +34,11 @@ const DATABASE = ["transaction", "statement", "constraints", "listener", "notifi
 /** A feature, the public files of others it may import (one way: no circles), and packages that are its own. */
 const FEATURES = [
   { name: "events", others: [], packages: [] },
-  { name: "projects", others: [], packages: ["re2js"] },
+  { name: "revocations", others: [], packages: [] },
+  { name: "projects", others: ["revocations/revocations.ts"], packages: ["re2js"] },
   {
     name: "users",
-    others: ["projects/projects.ts", "senders/senders.ts"],
+    others: ["projects/projects.ts", "revocations/revocations.ts", "senders/senders.ts"],
     packages: [
       "sharp",
       "aws4fetch",
@@ -47,7 +48,11 @@ const FEATURES = [
       "@zxcvbn-ts/language-common",
     ],
   },
-  { name: "tokens", others: ["users/users.ts", "projects/projects.ts"], packages: ["jose"] },
+  {
+    name: "tokens",
+    others: ["users/users.ts", "projects/projects.ts", "revocations/revocations.ts"],
+    packages: ["jose"],
+  },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
   { name: "presence", others: ["users/users.ts"], packages: [] },
 ];

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MusterError } from "../errors.ts";
 import type { PresenceRecord } from "./effective-presence.ts";
-import { type Change, keyOf, MAX_BATCH, type PresenceEngine, type ShownUser, type Written } from "./engine.ts";
+import { type Change, type KnownUser, keyOf, MAX_BATCH, type PresenceEngine, type Written } from "./engine.ts";
 
 /** What is stored once a change is. */
-export interface SetResult extends ShownUser {
+export interface SetResult extends KnownUser {
   readonly record: PresenceRecord;
   /** The engine's clock just after. */
   readonly now: number;

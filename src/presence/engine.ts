@@ -1,4 +1,3 @@
-import type { SignInBlock } from "../users/users.ts";
 import type { Chain, Micros } from "./chain.ts";
 import type { PresenceRecord } from "./effective-presence.ts";
 
@@ -11,19 +10,13 @@ export interface Subject {
 /** One text for a subject: the key of maps. */
 export const keyOf = ({ projectId, userId }: Subject): string => `${projectId}/${userId}`;
 
-/** What is shown of a user that exists. */
-export interface ShownUser {
+/** What the engine knows of a user that exists. */
+export interface KnownUser {
   readonly externalId: string;
   /** When the user last called, milliseconds since the epoch. */
   readonly lastActiveAt: number | undefined;
   /** What was last set; unset: never. */
   readonly record: PresenceRecord | undefined;
-}
-
-/** What the engine knows of a user that exists. */
-export interface KnownUser extends ShownUser {
-  /** When it cannot be signed in. */
-  readonly signInBlocks: readonly SignInBlock[];
 }
 
 /** A chain to set for a user. */
@@ -35,7 +28,7 @@ export interface Change {
 /**
  * What came of a change. `busy`: another transaction holds the user, whose outcome decides whether it exists; try again.
  */
-export type Outcome = (ShownUser & { readonly record: PresenceRecord }) | "busy" | "no such user";
+export type Outcome = (KnownUser & { readonly record: PresenceRecord }) | "busy" | "no such user";
 
 /** The answer to a batch of changes. */
 export interface Written {
@@ -83,8 +76,8 @@ export interface PresenceEngine extends AsyncDisposable {
   unsubscribe(subjects: readonly Subject[]): void;
   /** Sets the one that is told. */
   observe(observer: EngineObserver): void;
-  /** Tells all observers that a user may be gone or suspended. At once, without waiting for it to be told. */
-  announceChange(subject: Subject): void;
+  /** Tells all observers that a user may be gone. At once, without waiting for it to be told. */
+  announceDeletion(subject: Subject): void;
 }
 
 /** The most users in one read or one batch of changes. */

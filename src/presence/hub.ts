@@ -149,7 +149,6 @@ export class Hub implements Disposable {
     const older = right && after < before && known !== undefined && user.state === "known";
     const state = known ? "known" : user.state === "known" || user.state === "deleted" ? "deleted" : "missing";
     const stateChanged = state !== user.state;
-    const suspended = JSON.stringify(user.known?.signInBlocks ?? []) !== JSON.stringify(known?.signInBlocks ?? []);
     user.state = state;
     user.known = known;
     let changed = false;
@@ -159,7 +158,6 @@ export class Hub implements Disposable {
     } else changed = user.take(user.record, reading.now);
     this.#arm(user);
     for (const watcher of user.watchers) {
-      if (suspended) watcher.onSuspension();
       if (older && changed) watcher.onRollback();
       if (changed || stateChanged) watcher.onChange(user);
     }

@@ -23,10 +23,6 @@ export class Mailbox implements UserWatcher {
     this.ring();
   }
 
-  onSuspension(): void {
-    this.ring();
-  }
-
   onRollback(): void {
     this.rolledBack = true;
     this.ring();

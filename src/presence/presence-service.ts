@@ -41,11 +41,10 @@ export function presenceService(presence: Presence, streams: StreamPort): Servic
   };
 }
 
-const watchInput = ({ refs, minInterval }: WatchPresenceRequest, caller: ProjectCaller): WatchInput => ({
-  projectId: caller.projectId,
+const watchInput = ({ refs, minInterval }: WatchPresenceRequest, { projectId }: ProjectCaller): WatchInput => ({
+  projectId,
   keys: refs.map(userKeyOf),
   minIntervalMs: spanOf(minInterval),
-  ...(caller.kind === "user" && { watcher: caller }),
 });
 
 const scopeOf = (context: HandlerContext) => ({

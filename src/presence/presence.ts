@@ -31,10 +31,9 @@ export interface Presence extends AsyncDisposable {
   readonly writer: BatchWriter;
   readonly hub: Hub;
   /**
-   * Tells those who watch a user, or as the user, here and elsewhere, that it was deleted or suspended. To be called after that is
-   * committed.
+   * Tells those who watch a user, here and elsewhere, that it was deleted. To be called after that is committed.
    */
-  announceChange(projectId: string, userId: string): void;
+  announceDeletion(projectId: string, userId: string): void;
 }
 
 /** Presence on Postgres. Dispose it before the listener, the notifier and the database. */
@@ -51,7 +50,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     engine,
     writer,
     hub,
-    announceChange: (projectId, userId) => engine.announceChange({ projectId, userId }),
+    announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
     async [Symbol.asyncDispose]() {
       hub[Symbol.dispose]();
       await writer[Symbol.asyncDispose]();

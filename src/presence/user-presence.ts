@@ -1,6 +1,6 @@
 import type { Micros } from "./chain.ts";
 import { type EffectivePresence, presenceIn, type Span, spanAt } from "./effective-presence.ts";
-import type { ShownUser } from "./engine.ts";
+import type { KnownUser } from "./engine.ts";
 
 /** What is in force for a user. */
 export interface UserPresence extends EffectivePresence {
@@ -14,7 +14,7 @@ export interface UserPresence extends EffectivePresence {
 /** What is in force for a user in one link of its chain. */
 export function userPresenceIn(
   userId: string,
-  known: ShownUser | undefined,
+  known: KnownUser | undefined,
   span: Span,
   defaultStatus: string,
 ): UserPresence {
@@ -27,5 +27,5 @@ export function userPresenceIn(
 }
 
 /** What is in force for a user at a moment. */
-export const userPresenceAt = (userId: string, known: ShownUser, time: Micros, defaultStatus: string): UserPresence =>
+export const userPresenceAt = (userId: string, known: KnownUser, time: Micros, defaultStatus: string): UserPresence =>
   userPresenceIn(userId, known, spanAt(known.record, time), defaultStatus);

@@ -1,7 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { MusterError } from "../errors.ts";
-import { isBlocked } from "../users/users.ts";
 import type { Micros } from "./chain.ts";
 import type { Subject } from "./engine.ts";
 import type { Hub } from "./hub.ts";
@@ -51,8 +50,6 @@ export interface WatchStreamInput {
   /** External ids that belong to nobody: shown once, as if never set. */
   readonly unknownExternalIds: readonly string[];
   readonly minIntervalMs: number;
-  /** The user that watches, and when its token ends, in milliseconds since the epoch. */
-  readonly watcher: { readonly userId: string; readonly expiresAt: number } | undefined;
 }
 
 const HEARTBEAT_MS = 20_000;
@@ -74,7 +71,6 @@ export class WatchStream {
   readonly #signals: WatchSignals;
   readonly #mailbox: Mailbox;
   readonly #users: Set<WatchedUser>;
-  readonly #self: WatchedUser | undefined;
   /** Users whose state has not been sent since the snapshot began. */
   #unsent: Set<WatchedUser>;
   #unknown: readonly string[];
@@ -97,13 +93,11 @@ export class WatchStream {
     this.#users = new Set(input.subjects.map((subject) => deps.hub.join(subject, this.#mailbox)));
     this.#unsent = new Set(this.#users);
     this.#unknown = input.unknownExternalIds;
-    const { watcher, projectId } = input;
-    this.#self = watcher && deps.hub.join({ projectId, userId: watcher.userId }, this.#mailbox);
   }
 
   /**
    * The next message, when there is one.
-   * @throws TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED, READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal that ended it
+   * @throws READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal that ended it; before SHUTTING_DOWN it says goodbye
    */
   async next(): Promise<WatchMessage> {
     this.#stall?.[Symbol.dispose]();
@@ -124,7 +118,6 @@ export class WatchStream {
     ended.removeEventListener("abort", this.close);
     this.#stall?.[Symbol.dispose]();
     for (const user of this.#users) this.#deps.hub.leave(user, this.#mailbox);
-    if (this.#self) this.#deps.hub.leave(this.#self, this.#mailbox);
     this.#users.clear();
     this.#unsent.clear();
     this.#mailbox.dirty.clear();
@@ -136,12 +129,10 @@ export class WatchStream {
     left.throwIfAborted();
     if (this.#failure) throw this.#failure;
     if (this.#saidGoodbye) throw ended.reason;
-    if (ended.aborted) return;
-    const { watcher } = this.#input;
-    if (watcher && watcher.expiresAt <= this.#deps.clock.now()) throw new MusterError("TOKEN_EXPIRED");
-    if (this.#self?.state === "deleted" || this.#self?.state === "missing") throw new MusterError("TOKEN_REVOKED");
-    if (isBlocked(this.#self?.known?.signInBlocks ?? [], this.#deps.clock.now()))
-      throw new MusterError("USER_SUSPENDED");
+    if (ended.aborted) {
+      if (isShutDown(ended)) return;
+      throw ended.reason;
+    }
     if (this.#deps.hub.staleFor >= STALE_MS) throw new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: 1_000 });
   }
 
@@ -204,7 +195,7 @@ export class WatchStream {
   #forget(user: WatchedUser): void {
     this.#users.delete(user);
     this.#deleted.push(user.subject.userId);
-    if (user !== this.#self) this.#deps.hub.leave(user, this.#mailbox);
+    this.#deps.hub.leave(user, this.#mailbox);
   }
 
   #message(event: WatchEvent): WatchMessage {
@@ -228,11 +219,10 @@ export class WatchStream {
     const now = this.#deps.clock.monotonic();
     const waits = [this.#lastSentAt + HEARTBEAT_MS - now];
     if (this.#mailbox.dirty.size > 0) waits.push(this.#lastUpdateAt + this.#input.minIntervalMs - now);
-    if (this.#input.watcher) {
-      const time = this.#deps.clock.now();
-      const starts = (this.#self?.known?.signInBlocks ?? []).map(({ startAt }) => startAt);
-      waits.push(...[this.#input.watcher.expiresAt, ...starts].filter((at) => at > time).map((at) => at - time));
-    }
     return Math.min(...waits);
   }
 }
+
+/** Whether the server goes, and not what the caller was let in by. */
+const isShutDown = ({ reason }: AbortSignal): boolean =>
+  reason instanceof MusterError && reason.reason === "SHUTTING_DOWN";

@@ -16,13 +16,11 @@ export interface WatchInput {
   readonly keys: readonly UserKey[];
   /** The least time between two updates, in milliseconds. */
   readonly minIntervalMs: number;
-  /** The user that watches, if it is one, and when its token ends, in milliseconds since the epoch. */
-  readonly watcher?: { readonly userId: string; readonly expiresAt: number };
 }
 
 /**
  * Streams the presence of users: opened → update… → snapshot complete → (update | heartbeat | user deleted | resync →
- * update… → snapshot complete)* → goodbye, until a signal, the end of the caller's access, or its stalling ends it.
+ * update… → snapshot complete)* → goodbye, until a signal or the reader's stalling ends it.
  * @throws what `WatchStream.next` throws, PROJECT_NOT_FOUND
  */
 export async function* watchPresence(
@@ -30,7 +28,7 @@ export async function* watchPresence(
   input: WatchInput,
   signals: WatchSignals,
 ): AsyncGenerator<WatchMessage, never> {
-  const { projectId, keys, minIntervalMs, watcher } = input;
+  const { projectId, keys, minIntervalMs } = input;
   const subjects = await subjectsOf(deps.db, { projectId, signal: signals.left }, keys);
   signals.left.throwIfAborted();
   const once = new Map(
@@ -45,7 +43,6 @@ export async function* watchPresence(
       subjects: [...once.values()],
       unknownExternalIds: [...new Set(unknown.map(({ value }) => value))],
       minIntervalMs,
-      watcher,
     },
     signals,
   );

@@ -6,8 +6,6 @@ import { type KnownUser, keyOf, type Subject } from "./engine.ts";
 export interface UserWatcher {
   /** The user's presence is another one, known for the first time, or the user is gone. */
   onChange(user: WatchedUser): void;
-  /** The user is suspended, or no longer, now or later. */
-  onSuspension(): void;
   /** The engine lost what was told of before; `onChange` follows for each user concerned. */
   onRollback(): void;
 }

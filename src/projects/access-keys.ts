@@ -3,6 +3,7 @@ import type { Database } from "../db/orm.ts";
 import { read, type Scope, transaction } from "../db/transaction.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
+import { type AnnounceEnd, endAccess } from "../revocations/revocations.ts";
 import { newAccessCredential } from "./access-credential.ts";
 import { AccessKeyEntity } from "./access-key.entity.ts";
 import { ProjectEntity } from "./project.entity.ts";
@@ -54,17 +55,26 @@ export async function listAccessKeys(db: Database, scope: KeyScope): Promise<Acc
   });
 }
 
-/** Revokes a key; the time of an earlier revocation stays. ACCESS_KEY_NOT_FOUND. */
+/** For how long it is told that a key is revoked: every server hears of it within a second of seeing the database. */
+const TOLD_MS = 86_400_000;
+
+/** Revokes a key, and ends what was opened with it; the time of an earlier revocation stays. ACCESS_KEY_NOT_FOUND. */
 export async function revokeAccessKey(
-  { db, clock }: AccessKeyPorts,
+  { db, clock, announceEnd }: AccessKeyPorts & { readonly announceEnd: AnnounceEnd },
   scope: KeyScope,
   keyId: string,
 ): Promise<AccessKeyEntity> {
-  return transaction(db, scope, async (em) => {
+  const { projectId } = scope;
+  const revoked = await transaction(db, scope, async (em) => {
     const now = new Date(clock.now());
-    await em.nativeUpdate(AccessKeyEntity, { id: keyId, revokeTime: null }, { revokeTime: now });
+    const written = await em.nativeUpdate(AccessKeyEntity, { id: keyId, revokeTime: null }, { revokeTime: now });
     const key = await em.findOne(AccessKeyEntity, { id: keyId });
     if (!key) throw new MusterError("ACCESS_KEY_NOT_FOUND");
+    const forgetAfterTime = new Date(now.getTime() + TOLD_MS);
+    const end = { projectId, subject: { accessKeyId: keyId }, cause: "ACCESS_KEY_REVOKED" } as const;
+    if (written > 0) await endAccess(em, { ...end, forgetAfterTime, createTime: now });
     return key;
   });
+  announceEnd();
+  return revoked;
 }

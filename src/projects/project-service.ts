@@ -1,6 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { invalid, MusterError } from "../errors.ts";
 import type { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
+import type { AnnounceEnd } from "../revocations/revocations.ts";
 import { callerOf } from "../rpc/caller.ts";
 import { createAccessKey, listAccessKeys, revokeAccessKey } from "./access-keys.ts";
 import { createProject, type ProjectPorts } from "./create-project.ts";
@@ -14,6 +15,7 @@ import type { AccessKeyVerifier } from "./verify-access-key.ts";
 export interface ProjectServicePorts extends ProjectPorts {
   readonly directory: ProjectDirectory;
   readonly accessKeys: AccessKeyVerifier;
+  readonly announceEnd: AnnounceEnd;
 }
 
 /** ProjectService over its use cases. */
@@ -42,7 +44,7 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
       return { project: projectMessage(project) };
     },
     async deleteProject({ projectId }, context) {
-      await deleteProject(db, { projectId, signal: context.signal });
+      await deleteProject(ports, { projectId, signal: context.signal });
       ports.directory.forget(projectId);
       return {};
     },

@@ -8,9 +8,15 @@ export type Caller =
       readonly kind: "user";
       readonly projectId: string;
       readonly userId: string;
-      /** The JWT the call was made with. */
+      /** What the call was made with: the `jti` of a JWT, or the id of the session of a session token. */
       readonly tokenId: string;
-      /** When that JWT ends, in milliseconds since the epoch: a stream ends with it. */
+      /** The session it belongs to, if any. */
+      readonly sessionId: string | undefined;
+      /** The key that signed it, the `kid` of a JWT; none signs a session token. */
+      readonly keyId: string | undefined;
+      /** When the JWT was issued or the session began, in milliseconds since the epoch. */
+      readonly issuedAt: number;
+      /** When it ends, in milliseconds since the epoch: a stream ends with it. */
       readonly expiresAt: number;
     }
   | { readonly kind: "anonymous" };

@@ -49,26 +49,31 @@ type HolderColumn = "id" | "external_id";
 
 interface Holder extends UserIdentity {
   readonly suspended: boolean;
+  /** Not before what the user's tokens are valid from. */
+  readonly issueTime: Date;
 }
 
-/** Finds the user and, unless it is suspended, keeps the token's row in one round trip. */
+/**
+ * $1 project, $2 the user, $3 now, $4 the full second of now. All that a user had may have been ended up to the next full second: what is
+ * issued before that is then up to a second ahead.
+ */
+const holderSql = (by: HolderColumn) => `
+  select u.project_id, u.id, u.external_id as "externalId", ${blockedSql("u", "$3::timestamptz")} as suspended,
+    greatest(u.tokens_valid_from, $4::timestamptz) as "issueTime"
+  from users u where u.project_id = $1 and u.${by} = $2`;
+
+/** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $5 token, $6 life in ms, $7 claims, $8 audience. */
 const storeToken = (by: HolderColumn): Statement => ({
   name: `store_token_by_${by}`,
-  text: `with holder as (
-      select u.project_id, u.id, u.external_id, ${blockedSql("u", "$3::timestamptz")} as suspended
-      from users u where u.project_id = $1 and u.${by} = $2
-    ), stored as (
-      insert into tokens (project_id, id, user_id, issue_time, expire_time)
-      select project_id, $4, id, $5, $6 from holder where not suspended
+  text: `with holder as (${holderSql(by)}), stored as (
+      insert into tokens (project_id, id, user_id, issue_time, expire_time, claims, audience)
+      select project_id, $5, id, "issueTime", "issueTime" + $6::float8 * interval '1 ms', $7::jsonb, $8::text[]
+      from holder where not suspended
     )
-    select id, external_id as "externalId", suspended from holder`,
+    select id, "externalId", suspended, "issueTime" from holder`,
 });
 
-const findHolder = (by: HolderColumn): Statement => ({
-  name: `find_token_holder_by_${by}`,
-  text: `select u.id, u.external_id as "externalId", ${blockedSql("u", "$3::timestamptz")} as suspended
-    from users u where u.project_id = $1 and u.${by} = $2`,
-});
+const findHolder = (by: HolderColumn): Statement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
 
 const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
 const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id") } as const;
@@ -87,24 +92,48 @@ export async function issueToken(
   const { settings } = await ports.projects.get(scope.projectId);
   const lifetimeMs = lifetimeOf(settings, input.ttlMs);
   const key = await activeKey(ports.keys, scope.projectId);
-  const issuedAt = Math.floor(ports.clock.now() / SECOND_MS) * SECOND_MS;
   const tokenId = ports.newId();
-  const expiresAt = issuedAt + lifetimeMs;
-  const user = await holderOf(ports, scope, input, { tokenId, issuedAt, expiresAt });
-  const payload = {
-    ...claims,
-    iss: ports.issuers.of(scope.projectId),
-    sub: user.id,
-    aud: audienceOf(input.audience, scope.projectId),
-    iat: issuedAt / SECOND_MS,
-    exp: expiresAt / SECOND_MS,
-    jti: tokenId,
-    ext: user.externalId,
+  const user = await holderOf(ports, scope, input, { tokenId, lifetimeMs, claims });
+  const issuedAt = user.issueTime.getTime();
+  const token = { tokenId, userId: user.id, issuedAt, expiresAt: issuedAt + lifetimeMs };
+  const signed = {
+    ...token,
+    projectId: scope.projectId,
+    externalId: user.externalId,
+    claims,
+    audience: input.audience,
   };
-  return { signedToken: await signedTokenOf(key, payload), token: { tokenId, userId: user.id, issuedAt, expiresAt } };
+  return { signedToken: await signToken(ports.issuers, key, signed), token };
 }
 
-function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = tokenTtlMs): number {
+/** What a JWT is to say. */
+export interface TokenContent extends IssuedToken {
+  readonly projectId: string;
+  readonly externalId: string;
+  readonly claims: JsonObject;
+  readonly audience: readonly string[];
+}
+
+/** Signs an access token. What Muster says of it, no claim of the caller's takes the place of. */
+export async function signToken(issuers: Issuers, key: ProjectKey, token: TokenContent): Promise<string> {
+  const header = { typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id };
+  const payload = {
+    ...token.claims,
+    iss: issuers.of(token.projectId),
+    sub: token.userId,
+    aud: audienceOf(token.audience, token.projectId),
+    iat: token.issuedAt / SECOND_MS,
+    exp: token.expiresAt / SECOND_MS,
+    jti: token.tokenId,
+    ext: token.externalId,
+  };
+  const text = `${encode(header)}.${encode(payload)}`;
+  const signature = await signText(key.algorithm, key.signingKey(), text);
+  return `${text}.${signature.toString("base64url")}`;
+}
+
+/** A life within the project's bounds, in milliseconds, whole seconds. REQUEST_INVALID. */
+export function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = tokenTtlMs): number {
   const wholeMs = Math.ceil(ttlMs / SECOND_MS) * SECOND_MS;
   if (!(wholeMs >= SECOND_MS)) throw invalid("ttl", "must be at least 1 s");
   if (wholeMs > tokenTtlMaxMs)
@@ -112,7 +141,8 @@ function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = toke
   return wholeMs;
 }
 
-async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectKey> {
+/** The key that signs. PROJECT_NOT_FOUND. */
+export async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectKey> {
   const known = await keys.list(projectId);
   if (known.length === 0) throw new MusterError("PROJECT_NOT_FOUND");
   const active = known.find((key) => key.state === "ACTIVE");
@@ -125,21 +155,31 @@ async function holderOf(
   ports: IssueTokenPorts,
   scope: ProjectScope,
   input: IssueTokenInput,
-  token: { tokenId: string; issuedAt: number; expiresAt: number },
-): Promise<UserIdentity> {
+  token: { tokenId: string; lifetimeMs: number; claims: JsonObject },
+): Promise<Holder> {
   const { db, clock } = ports;
   const { key, stateless } = input;
   const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
   const column = by === "id" ? "id" : "externalId";
   const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
-  const row = [token.tokenId, new Date(token.issuedAt), new Date(token.expiresAt)];
-  const values = [scope.projectId, value, new Date(clock.now()), ...(stateless ? [] : row)];
+  const now = clock.now();
+  const holder = [scope.projectId, value, new Date(now), new Date(Math.floor(now / SECOND_MS) * SECOND_MS)];
+  const values = stateless ? holder : [...holder, ...rowOf(token, input.audience)];
   const [user] = await query<Holder & Record<string, unknown>>(db.pool, statement, values, scope.signal);
   if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
   await requireUser(db, scope, key);
   return holderOf(ports, scope, input, token);
+}
+
+/** The columns beside those of the holder; null: what every token says. */
+function rowOf(
+  { tokenId, lifetimeMs, claims }: { tokenId: string; lifetimeMs: number; claims: JsonObject },
+  audience: readonly string[],
+) {
+  const own = Object.keys(claims).length > 0 ? JSON.stringify(claims) : null;
+  return [tokenId, lifetimeMs, own, audience.length > 0 ? audience : null];
 }
 
 const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<UserKey> => ({
@@ -149,12 +189,5 @@ const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<Us
 
 const audienceOf = (audience: readonly string[], projectId: string): string | readonly string[] =>
   audience.length > 1 ? audience : (audience[0] ?? projectId);
-
-async function signedTokenOf(key: ProjectKey, claims: JsonObject): Promise<string> {
-  const header = { typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id };
-  const text = `${encode(header)}.${encode(claims)}`;
-  const signature = await signText(key.algorithm, key.signingKey(), text);
-  return `${text}.${signature.toString("base64url")}`;
-}
 
 const encode = (part: JsonObject): string => Buffer.from(JSON.stringify(part)).toString("base64url");

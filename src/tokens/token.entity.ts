@@ -12,9 +12,13 @@ export const TokenEntity = defineEntity({
     issueTime: p.datetime(),
     expireTime: p.datetime(),
     revokeTime: p.datetime().nullable(),
+    /** Claims of the caller's own, so that it can be signed again with another end. Null: none. */
+    claims: p.json<Record<string, unknown>>().nullable(),
+    /** Null: the project. */
+    audience: p.array().nullable(),
   },
   indexes: [
-    { name: "tokens_user", properties: ["projectId", "userId"] },
+    { name: "tokens_of_user", properties: ["projectId", "userId", "id"] },
     { name: "tokens_expire_time", properties: ["expireTime"] },
   ],
 });

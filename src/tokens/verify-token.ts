@@ -19,6 +19,10 @@ export interface VerifiedToken {
   readonly userId: string;
   /** The claim `jti`. */
   readonly tokenId: string;
+  /** The session it was issued for, the claim `sid`, if any. */
+  readonly sessionId: string | undefined;
+  /** The key that signed it, its `kid`. */
+  readonly keyId: string;
   /** The user's external id, the claim `ext`. */
   readonly externalId: string;
   /** Milliseconds since the epoch. */
@@ -51,17 +55,27 @@ export interface VerifyTokenPorts {
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
 
-/** A token without a row is stateless; one whose user is gone has lost its row as well. */
+/**
+ * A token without a row is stateless; one whose user is gone has lost its row as well. `outdated`: all that the user had was ended after
+ * it was issued, stateless tokens included.
+ */
 const STANDING: Statement = {
   name: "token_standing",
-  text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended
+  text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended,
+      u.tokens_valid_from is not null and u.tokens_valid_from > $5::timestamptz as outdated
     from users u left join tokens t on t.project_id = u.project_id and t.id = $3
     where u.project_id = $1 and u.id = $2`,
 };
 
+interface Standing extends Record<string, unknown> {
+  readonly revoked: boolean;
+  readonly suspended: boolean;
+  readonly outdated: boolean;
+}
+
 /**
- * Checks a JWT: form, key, signature, claims, and last whether its user is still there, it was not revoked and
- * no suspension blocks the user's sign-in. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
+ * Checks a JWT: form, key, signature, claims, and last whether its user is still there, neither it nor all that the user
+ * had was revoked, and no suspension blocks the user's sign-in. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
  */
 export async function verifyToken(
   ports: VerifyTokenPorts,
@@ -103,7 +117,7 @@ async function verifySignature(
 async function checkedToken(
   { clock, projects, issuers }: VerifyTokenPorts,
   projectId: string,
-  { claims }: ParsedJwt,
+  { claims, keyId }: ParsedJwt,
   asCredential: boolean,
 ): Promise<VerifiedToken> {
   const { settings } = await projects.get(projectId).catch(refuseUnknownProject);
@@ -113,10 +127,12 @@ async function checkedToken(
     maxLifetimeMs: settings.tokenTtlMaxMs,
     nowMs: clock.now(),
   });
-  const { jti, ext } = claims;
+  const { jti, sid, ext } = claims;
   if (typeof jti !== "string" || !UUID.test(jti) || !UUID.test(subject)) throw refused("jti or sub is not an id");
-  if (typeof ext !== "string" || issuedAt === undefined) throw refused("ext or iat is missing");
-  return { projectId, userId: subject, tokenId: jti, externalId: ext, issuedAt, expiresAt, audience, claims };
+  if (sid !== undefined && (typeof sid !== "string" || !UUID.test(sid))) throw refused("sid is not an id");
+  if (typeof ext !== "string" || issuedAt === undefined || keyId === undefined) throw refused("ext or iat is missing");
+  const ids = { projectId, userId: subject, tokenId: jti, sessionId: sid, keyId };
+  return { ...ids, externalId: ext, issuedAt, expiresAt, audience, claims };
 }
 
 function refuseUnknownProject(error: unknown): never {
@@ -129,8 +145,10 @@ async function checkStanding(
   token: VerifiedToken,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const values = [token.projectId, token.userId, token.tokenId, new Date(clock.now())];
-  const [standing] = await query<{ revoked: boolean; suspended: boolean }>(db.pool, STANDING, values, signal);
+  const values = [token.projectId, token.userId, token.tokenId, new Date(clock.now()), new Date(token.issuedAt)];
+  const [standing] = await query<Standing>(db.pool, STANDING, values, signal);
   if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
+  // A suspension has ended what was there when it began, too: while it lasts, it is what there is to say.
   if (standing.suspended) throw new MusterError("USER_SUSPENDED");
+  if (standing.outdated) throw new MusterError("TOKEN_REVOKED");
 }

@@ -8,10 +8,11 @@ import type { UserRow } from "./user-statements.ts";
 
 /**
  * Takes a suspension back, with its `user.suspension_lifted`: one statement. Of any number of racing calls one succeeds.
+ * What it ended does not come back.
  * USER_NOT_FOUND, USER_DELETED, SUSPENSION_NOT_FOUND.
  */
 export async function liftSuspension(
-  { db, clock, newId, announceChange }: SuspensionPorts,
+  { db, clock, newId }: SuspensionPorts,
   scope: ProjectScope,
   key: UserKey,
   suspensionId: string,
@@ -23,6 +24,5 @@ export async function liftSuspension(
     await requireUser(db, scope, { by: "id", value: id });
     throw new MusterError("SUSPENSION_NOT_FOUND");
   }
-  announceChange(scope.projectId, id);
   return user;
 }

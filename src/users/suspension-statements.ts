@@ -2,32 +2,6 @@ import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
 import { AS_ROW, qualified } from "./user-statements.ts";
 
-/** The most suspensions of one user. */
-export const MOST_SUSPENSIONS = 100;
-
-const event = (type: string, from: string, suspension: string) =>
-  appendEventSql({
-    from,
-    projectId: "$1::uuid",
-    id: "$4::uuid",
-    type,
-    userId: "written.id",
-    data: `jsonb_build_object('user_id', written.id, 'external_id', written.external_id, 'suspension', ${suspension})`,
-    createTime: "$2::timestamptz",
-  });
-
-/** Adds a suspension and says so; gives no row where there is no room: $1 project, $2 time, $3 user, $4 event id, $5 suspension. */
-export const SUSPEND_USER: Statement = {
-  name: "users_suspend",
-  text: `
-    with written as (
-      update users u set suspensions = u.suspensions || jsonb_build_array($5::jsonb), update_time = $2, version = u.version + 1
-      where u.project_id = $1 and u.id = $3 and jsonb_array_length(u.suspensions) < ${MOST_SUSPENSIONS}
-      returning ${qualified("u")}
-    ), event as (${event("user.suspended", "written", "$5::jsonb")})
-    select ${AS_ROW} from written`,
-};
-
 /**
  * Takes a suspension away and says so; gives no row where there is none: $1 project, $2 time, $3 user, $4 event id, $5 id of
  * the suspension. Of any number of calls that race for one, the first to have the row writes: the others find it without.
@@ -44,6 +18,16 @@ export const LIFT_SUSPENSION: Statement = {
         from jsonb_array_elements(u.suspensions) with ordinality as e (s, place) where s ->> 'id' <> $5)
       where u.project_id = $1 and u.id = $3 and u.suspensions @> jsonb_build_array(jsonb_build_object('id', $5::text))
       returning ${qualified("u")}
-    ), event as (${event("user.suspension_lifted", "written cross join found", "found.suspension")})
+    ), pending as (
+      delete from pending_suspensions where project_id = $1 and id = $5::uuid
+    ), event as (${appendEventSql({
+      from: "written cross join found",
+      projectId: "$1::uuid",
+      id: "$4::uuid",
+      type: "user.suspension_lifted",
+      userId: "written.id",
+      data: "jsonb_build_object('user_id', written.id, 'external_id', written.external_id, 'suspension', found.suspension)",
+      createTime: "$2::timestamptz",
+    })})
     select ${AS_ROW} from written`,
 };

@@ -5,7 +5,6 @@ import type { Status } from "../gen/google/rpc/status_pb.ts";
 import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { addLocator } from "./add-locator.ts";
-import type { AnnounceChange } from "./announce-change.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
 import type { Avatars } from "./avatars/avatars.ts";
 import { batchGetUsers } from "./batch-get-users.ts";
@@ -13,7 +12,7 @@ import { batchUpsertUsers, type UpsertResult } from "./batch-upsert-users.ts";
 import { defineAttribute } from "./define-attribute.ts";
 import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { deleteAvatar } from "./delete-avatar.ts";
-import { deleteUser } from "./delete-user.ts";
+import { type DeletionPorts, deleteUser } from "./delete-user.ts";
 import { getUser } from "./find-user.ts";
 import { liftSuspension } from "./lift-suspension.ts";
 import { type ListPorts, listUsers } from "./list-users.ts";
@@ -23,16 +22,15 @@ import type { Passwords } from "./passwords/passwords.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
 import { setAvatar } from "./set-avatar.ts";
-import { suspendUser } from "./suspend-user.ts";
+import { type SuspensionPorts, suspendUser } from "./suspend-user.ts";
 import { suspensionOf } from "./suspension-message.ts";
 import { updateUser } from "./update-user.ts";
-import { type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
+import { type UserInput, upsertUser } from "./upsert-user.ts";
 import { profileChange, userMessage, versionOf } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 
-export interface UserServicePorts extends UserPorts, VerificationPorts, ListPorts {
-  readonly announceChange: AnnounceChange;
+export interface UserServicePorts extends DeletionPorts, SuspensionPorts, VerificationPorts, ListPorts {
   readonly avatars: Avatars;
   readonly passwords: Passwords;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */

@@ -1,11 +1,15 @@
 import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
+import { endAccessSql } from "../revocations/revocations.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 
-/** A user as the statements give it: without what identifiers are compared by. */
-export type UserRow = Omit<User, "projectId" | "loginKey" | "loginSkeleton" | "emailKey" | "nameKey">;
+/** A user as the statements give it: without what identifiers are compared by, and what its tokens are checked by. */
+export type UserRow = Omit<
+  User,
+  "projectId" | "loginKey" | "loginSkeleton" | "emailKey" | "nameKey" | "tokensValidFrom"
+>;
 
 /** What identifiers and names are compared by, which no row tells. */
 const COMPARED = ["login_key", "login_skeleton", "email_key", "name_key"];
@@ -222,7 +226,10 @@ export const UPDATE_USER = byKey((by) => {
   };
 });
 
-/** Deletes one user, retires its id and says so: $1 project, $2 time, $3 identifier, $4 event id. */
+/**
+ * Deletes one user, retires its id, ends all it was let in by, whenever that was issued, and says so: $1 project, $2 time,
+ * $3 identifier, $4 event id, $5 when nothing of it is left that has not ended by itself.
+ */
 export const DELETE_USER = byKey((by) => ({
   name: `users_delete_by_${by}`,
   text: `
@@ -230,7 +237,14 @@ export const DELETE_USER = byKey((by) => ({
       delete from users where ${has(by, "$3")} returning id, external_id
     ), retired as (
       insert into deleted_users (project_id, id, delete_time) select $1::uuid, id, $2::timestamptz from gone
-    ), event as (${appendEventSql({
+    ), ended as (${endAccessSql({
+      from: "gone",
+      projectId: "$1::uuid",
+      subject: { userId: "id", beforeTime: "$5::timestamptz" },
+      cause: "USER_DELETED",
+      forgetAfterTime: "$5::timestamptz",
+      createTime: "$2::timestamptz",
+    })}), event as (${appendEventSql({
       from: "gone",
       projectId: "$1::uuid",
       id: "$4::uuid",

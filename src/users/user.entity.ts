@@ -64,6 +64,8 @@ export const UserEntity = defineEntity({
     attributes: p.json<Attributes>().default("{}"),
     tags: p.array().default([]),
     suspensions: p.json<readonly Suspension[]>().default("[]"),
+    /** Tokens and sessions that began before are dead: all that the user had was ended. A full second. */
+    tokensValidFrom: p.datetime().nullable(),
     reputation: p.bigint("number").defaultRaw("0"),
     guest: p.boolean().default(false),
     createTime: p.datetime(),

@@ -36,8 +36,6 @@ class Witness implements UserWatcher {
     this.seen.set(key, next);
   }
 
-  onSuspension(): void {}
-
   onRollback(): void {
     this.rollbacks++;
     this.seen.clear();

@@ -82,7 +82,7 @@ export class LossyEngine implements PresenceEngine {
     const now = this.now;
     await this.#wait(200);
     if (this.faulty && this.#random(10) === 0) throw new Error("the read is lost");
-    const users = records.map((record) => ({ externalId: "x", lastActiveAt: undefined, signInBlocks: [], record }));
+    const users = records.map((record) => ({ externalId: "x", lastActiveAt: undefined, record }));
     return { now, generation, users };
   }
 
@@ -103,7 +103,7 @@ export class LossyEngine implements PresenceEngine {
     throw new Error("tests put");
   }
 
-  announceChange(): void {}
+  announceDeletion(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {}
 

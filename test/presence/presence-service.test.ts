@@ -3,6 +3,7 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { afterAll, expect, test } from "vitest";
+import { systemClock } from "../../src/clock.ts";
 import { MusterError } from "../../src/errors.ts";
 import type { PresenceSchema } from "../../src/gen/muster/v1/presence_pb.ts";
 import { PresenceService, type WatchPresenceResponse } from "../../src/gen/muster/v1/presence_service_pb.ts";
@@ -19,7 +20,7 @@ import { eventually, makeProject, makeUsers, startPresence } from "./presence-fi
 const db = await testDatabase();
 const projectId = await makeProject(db);
 const presence = startPresence(db);
-const streams = createStreamRegistry();
+const streams = createStreamRegistry(systemClock);
 afterAll(() => presence[Symbol.asyncDispose]());
 
 function clientOf(caller: Caller): Client<typeof PresenceService> {

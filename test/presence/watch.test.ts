@@ -148,7 +148,7 @@ test("who watches a user is told when it is deleted, and nothing more of it", as
   await using reader = watch([user, friend]);
   await reader.snapshot();
   await deleteUser(db, projectId, user);
-  other.announceChange(projectId, user);
+  other.announceDeletion(projectId, user);
   await reader.until(({ deleted }) => deleted.length > 0);
   expect(reader.deleted).toEqual([user]);
   await set(presence, projectId, friend, { status: "alone" });
@@ -160,7 +160,7 @@ test("an announcement of a deletion that never happened changes nothing", async 
   const [user = ""] = await makeUsers(db, projectId, 1);
   await using reader = watch([user]);
   await reader.snapshot();
-  other.announceChange(projectId, user);
+  other.announceDeletion(projectId, user);
   await set(other, projectId, user, { status: "here" });
   await reader.until(() => reader.statusOf(user) === "here");
   expect(reader.deleted).toEqual([]);
@@ -182,17 +182,6 @@ test("users that do not exist, and those of other projects, look as if never set
   expect(seen).toContainEqual({ userId: stranger, externalId: "", ...never });
   expect(seen).toContainEqual({ userId: nobody, externalId: "", ...never });
   expect(seen).toContainEqual({ userId: "", externalId: "none", ...never });
-});
-
-test("a watching user's stream ends when the user is deleted", async () => {
-  const [user = "", friend = ""] = await makeUsers(db, projectId, 2);
-  const watcher = { userId: user, expiresAt: Number.MAX_SAFE_INTEGER };
-  await using reader = new Reader(presence, { projectId, keys: ids([friend]), watcher });
-  await reader.snapshot();
-  await deleteUser(db, projectId, user);
-  other.announceChange(projectId, user);
-  await reader.until(({ failure }) => failure !== undefined);
-  expect(reader.failure).toMatchObject({ reason: "TOKEN_REVOKED" });
 });
 
 test("a store that lost its latest changes is shown as it is, after a resync", async () => {

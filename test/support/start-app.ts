@@ -76,7 +76,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     logger: createLogger("silent"),
     metrics: createMetrics(),
     tracing: NO_TRACING,
-    streams: createStreamRegistry(),
+    streams: createStreamRegistry(options.clock ?? clock),
   });
   afterAll(() => app[Symbol.asyncDispose]());
   const client: TestApp["client"] = (service, credential, headers = {}) => {

@@ -54,6 +54,8 @@ describe("a token that passes", () => {
       projectId,
       userId: alice.id,
       tokenId: token.tokenId,
+      sessionId: undefined,
+      keyId: (await tokens.keys.list(projectId))[0]?.id,
       externalId: "alice",
       issuedAt: token.issuedAt,
       expiresAt: token.expiresAt,

@@ -28,7 +28,7 @@ let port: number;
 
 beforeAll(async () => {
   const logger = createLogger("silent");
-  const streams = createStreamRegistry();
+  const streams = createStreamRegistry(systemClock);
   const routes: typeof app.routes = (router) => {
     app.routes(router);
     router.service(ServerReflection, reflectionServices([UserService]).v1);

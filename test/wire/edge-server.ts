@@ -37,7 +37,7 @@ export async function startEdge(options: Options = {}) {
   const log: string[] = [];
   const logger = createLogger("info", { write: (line: string) => void log.push(line) });
   const clock = options.clock ?? systemClock;
-  const streams = createStreamRegistry();
+  const streams = createStreamRegistry(systemClock);
   const serving = createServingState([UserService, PresenceService], streams);
   serving.setServing(true);
   const metrics = createMetrics();

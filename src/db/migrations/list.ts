@@ -12,6 +12,7 @@ import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
 import { Jobs } from "./2026-11-22-08-jobs.ts";
 import { Passwords } from "./2026-11-22-09-passwords.ts";
+import { Revocations } from "./2026-11-22-11-revocations.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 
@@ -34,4 +35,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-14-logins-index", class: LoginsIndex },
   { name: "2026-11-22-08-jobs", class: Jobs },
   { name: "2026-11-22-17-expiry-indexes", class: ExpiryIndexes },
+  { name: "2026-11-22-11-revocations", class: Revocations },
 ] as const;

@@ -6,7 +6,6 @@ import type { Database } from "../../db/orm.ts";
 import { query } from "../../db/statement.ts";
 import { MusterError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
-import { type Suspension, signInBlocksOf } from "../../users/users.ts";
 import { readSteps } from "../chain.ts";
 import {
   type Change,
@@ -43,7 +42,6 @@ interface SetRow {
 interface GetRow {
   external_id: string | null;
   last_active_time: Date | null;
-  suspensions: Suspension[];
   rev: number | null;
   set_at: number;
   since: number;
@@ -93,7 +91,7 @@ export function createPostgresEngine({ db, listener, notifier, logger }: Postgre
     observe(next) {
       observer = next;
     },
-    announceChange: (subject) => notifier.notify(CHANNEL, writeHint(subject)),
+    announceDeletion: (subject) => notifier.notify(CHANNEL, writeHint(subject)),
     async [Symbol.asyncDispose]() {
       observer = undefined;
       // While the database is away, the listener's acknowledgement may never come: nothing waits for it.
@@ -147,7 +145,6 @@ function readingOf(rows: readonly GetRow[], generation: number): Reading {
         (row.external_id !== null && {
           externalId: row.external_id,
           lastActiveAt: row.last_active_time?.getTime(),
-          signInBlocks: signInBlocksOf(row.suspensions),
           record:
             row.rev === null
               ? undefined

@@ -65,7 +65,7 @@ from input i left join written w on w.project_id = i.project_id and w.user_id = 
 export const GET_STATEMENT = {
   name: "presence_get",
   text: `
-select u.external_id, u.last_active_time, u.suspensions, p.rev, p.set_at, p.since, p.chain, ${NOW} as now
+select u.external_id, u.last_active_time, p.rev, p.set_at, p.since, p.chain, ${NOW} as now
 from unnest($1::uuid[], $2::uuid[]) with ordinality as i (project_id, user_id, place)
 left join users u on u.project_id = i.project_id and u.id = i.user_id
 left join presences p on p.project_id = i.project_id and p.user_id = i.user_id

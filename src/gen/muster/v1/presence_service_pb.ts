@@ -774,8 +774,9 @@ export const PresenceService: GenService<{
    * Streams the presence of up to 10,000 users: `opened`, then `update`s that give the state of each, `snapshot_complete`,
    * and from then on each change, expiry included, until the caller leaves. A reader that is slow skips states in between.
    * Users that do not exist look as if their presence was never set; refs by login, email or phone that find nobody are passed
-   * over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED when the calling user is deleted, USER_SUSPENDED when it is suspended, READER_STALLED
-   * after 60 s in which nothing was read, STORAGE_UNAVAILABLE after 60 s without the database, SHUTTING_DOWN after `goodbye`.
+   * over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED (CREDENTIAL_INVALID for `.system`) or USER_SUSPENDED when the
+   * caller's access ends, READER_STALLED after 60 s in which nothing was read, STORAGE_UNAVAILABLE after 60 s without the database,
+   * SHUTTING_DOWN after `goodbye`.
    *
    * @generated from rpc muster.v1.PresenceService.WatchPresence
    */

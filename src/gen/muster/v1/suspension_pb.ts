@@ -52,8 +52,9 @@ export type Suspension = Message<"muster.v1.Suspension"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * Whether the user cannot be signed in while it is in force: its tokens are refused with USER_SUSPENDED, its streams end, and it is
-   * given no new token.
+   * Whether the user cannot be signed in while it is in force: its tokens are refused with USER_SUSPENDED, and it is given no new one.
+   * What the user was signed in by when it started has ended for good: streams within a second, and when it is over, tokens from
+   * before are refused with TOKEN_REVOKED.
    *
    * @generated from field: bool blocks_sign_in = 5;
    */
@@ -95,8 +96,9 @@ export type SuspensionJson = {
   endTime?: TimestampJson;
 
   /**
-   * Whether the user cannot be signed in while it is in force: its tokens are refused with USER_SUSPENDED, its streams end, and it is
-   * given no new token.
+   * Whether the user cannot be signed in while it is in force: its tokens are refused with USER_SUSPENDED, and it is given no new one.
+   * What the user was signed in by when it started has ended for good: streams within a second, and when it is over, tokens from
+   * before are refused with TOKEN_REVOKED.
    *
    * @generated from field: bool blocks_sign_in = 5;
    */

@@ -2138,9 +2138,9 @@ export const UserService: GenService<{
     output: typeof SetPasswordResponseSchema;
   },
   /**
-   * Gives a user a suspension, one of at most 100. With `blocks_sign_in` it ends, from its start on and on every server within a second,
-   * what the user is signed in to: its tokens and streams are refused with USER_SUSPENDED. Tokens that have not expired when it is
-   * over are taken again. Emits `user.suspended`. Reasons: USER_NOT_FOUND, USER_DELETED, REQUEST_INVALID (an end that is not after
+   * Gives a user a suspension, one of at most 100. With `blocks_sign_in` it ends for good, at its start and on every server within a
+   * second, what the user is signed in by: while it is in force, tokens and streams are refused with USER_SUSPENDED; tokens from before
+   * its start stay refused (TOKEN_REVOKED) when it is over or lifted. Emits `user.suspended`. Reasons: USER_NOT_FOUND, USER_DELETED, REQUEST_INVALID (an end that is not after
    * the start, a suspension too many).
    *
    * @generated from rpc muster.v1.UserService.SuspendUser
@@ -2151,7 +2151,7 @@ export const UserService: GenService<{
     output: typeof SuspendUserResponseSchema;
   },
   /**
-   * Takes a suspension back, whether it has begun or not. Emits `user.suspension_lifted`. Reasons: USER_NOT_FOUND, USER_DELETED,
+   * Takes a suspension back, whether it has begun or not. What it ended does not come back. Emits `user.suspension_lifted`. Reasons: USER_NOT_FOUND, USER_DELETED,
    * SUSPENSION_NOT_FOUND.
    *
    * @generated from rpc muster.v1.UserService.LiftSuspension
