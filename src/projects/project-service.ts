@@ -1,8 +1,7 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { invalid, MusterError } from "../errors.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
 import type { AnnounceEnd } from "../revocations/revocations.ts";
-import { callerOf } from "../rpc/caller.ts";
+import { namedProject } from "../rpc/caller.ts";
 import { createAccessKey, listAccessKeys, revokeAccessKey } from "./access-keys.ts";
 import { createProject, type ProjectPorts } from "./create-project.ts";
 import { deleteProject } from "./delete-project.ts";
@@ -27,14 +26,14 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
     },
     async getProject({ projectId }, context) {
       const { signal } = context;
-      return { project: projectMessage(await getProject(db, signal, tokenTtlMs, projectOf(context, projectId))) };
+      return { project: projectMessage(await getProject(db, signal, tokenTtlMs, namedProject(context, projectId))) };
     },
     async listProjects({ pageSize, pageToken }, { signal }) {
       const page = await listProjects(db, signal, tokenTtlMs, { size: pageSize, token: pageToken });
       return { projects: page.projects.map(projectMessage), nextPageToken: page.nextPageToken };
     },
     async updateProject({ projectId, displayName, settings, updateMask }, context) {
-      const id = projectOf(context, projectId);
+      const id = namedProject(context, projectId);
       const change = {
         displayName: nameChange(displayName, updateMask),
         settings: settingsChange(settings, updateMask),
@@ -49,30 +48,19 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
       return {};
     },
     async createAccessKey({ projectId, displayName }, context) {
-      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
       const { credential, key } = await createAccessKey(ports, scope, displayName);
       return { accessKey: credential, key: accessKeyMessage(key) };
     },
     async listAccessKeys({ projectId }, context) {
-      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
       return { keys: (await listAccessKeys(db, scope)).map(accessKeyMessage) };
     },
     async revokeAccessKey({ projectId, keyId }, context) {
-      const scope = { projectId: projectOf(context, projectId), signal: context.signal };
+      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
       const key = await revokeAccessKey(ports, scope, keyId);
       ports.accessKeys.forget(keyId);
       return { key: accessKeyMessage(key) };
     },
   };
-}
-
-/** The project a call is about: `.system` has its own and sees no other; the operator has to name one. */
-function projectOf(context: HandlerContext, projectId: string): string {
-  const caller = callerOf(context);
-  if (!("projectId" in caller)) {
-    if (projectId === "") throw invalid("project_id", "the operator has to name the project");
-    return projectId;
-  }
-  if (projectId !== "" && projectId !== caller.projectId) throw new MusterError("PROJECT_NOT_FOUND");
-  return caller.projectId;
 }

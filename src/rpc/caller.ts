@@ -1,4 +1,5 @@
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { invalid, MusterError } from "../errors.ts";
 
 /** Who calls: a closed union, decided once by the credential. */
 export type Caller =
@@ -38,4 +39,18 @@ export function projectCallerOf(context: Pick<HandlerContext, "values">): Projec
   if (!("projectId" in caller))
     throw new Error(`the declaration of this RPC lets in ${caller.kind}, which has no project`);
   return caller;
+}
+
+/**
+ * The project that a call is about: `.system` has its own and sees no other; the operator has to name one. `projectId` is what the request
+ * says, maybe nothing. REQUEST_INVALID, PROJECT_NOT_FOUND.
+ */
+export function namedProject(context: Pick<HandlerContext, "values">, projectId: string): string {
+  const caller = callerOf(context);
+  if (!("projectId" in caller)) {
+    if (projectId === "") throw invalid("project_id", "the operator has to name the project");
+    return projectId;
+  }
+  if (projectId !== "" && projectId !== caller.projectId) throw new MusterError("PROJECT_NOT_FOUND");
+  return caller.projectId;
 }
