@@ -141,7 +141,7 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     senders: createSenders(config, clock, newId, logger),
     attributes: createAttributeDefinitions(db, clock),
     accessKeys: createAccessKeyVerifier(db, clock),
-    tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl }),
+    tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs: config.signingKeyPrepareMs }),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords: createPasswords({ db, clock, logger }),
@@ -181,7 +181,7 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     ProjectService,
     projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
   );
-  router.service(TokenService, tokenService({ ...tokens, acceptedIn, userMessage }));
+  router.service(TokenService, tokenService({ ...tokens, announceEnd, acceptedIn, userMessage }));
   router.service(PresenceService, presenceService(presence, streams));
 }
 

@@ -58,6 +58,10 @@ export const ERRORS = {
   AVATAR_INVALID: { code: "invalid_argument", message: "The image cannot be taken as an avatar" },
   MAIL_UNAVAILABLE: { code: "unavailable", message: "The mail could not be handed over; try again" },
   SMS_UNAVAILABLE: { code: "unavailable", message: "The text message could not be handed over; try again" },
+  SIGNING_KEYS_FULL: {
+    code: "failed_precondition",
+    message: "The project has 16 signing keys; wait until one is gone",
+  },
   SMS_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot send text messages" },
   PASSWORD_WEAK: { code: "invalid_argument", message: "The password is too short, too long or too common" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;

@@ -66,6 +66,13 @@ export const SETTINGS = {
     default: "24",
     parse: values.integer(1, 8_760),
   },
+  signingKeyPrepareMs: {
+    name: "MUSTER_SIGNING_KEY_PREPARE_TIME",
+    description:
+      "For how long a new signing key is published in the JWKS before it signs, 1m to 24h: at least as long as those who verify tokens keep the JWKS.",
+    default: "1m",
+    parse: values.duration("1m", "24h"),
+  },
   tlsCertFile: {
     name: "MUSTER_TLS_CERT_FILE",
     description: "The certificate chain in PEM. With it and its key, the port speaks TLS as well.",
@@ -149,7 +156,7 @@ export const SETTINGS = {
   serverUrl: {
     name: "MUSTER_URL",
     description:
-      "For the command line: the server that `muster project` and `muster key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`. If not set: the development server of the data folder.",
+      "For the command line: the server that `muster project`, `muster key` and `muster signing-key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`. If not set: the development server of the data folder.",
     parse: values.httpUrl,
   },
   smtp: {

@@ -95,7 +95,7 @@ async function readSigningKey({ database, encryptionKey }: SubjectOptions, proje
   await client.connect();
   try {
     const { rows } = await client.query<{ id: string; sealed_private_key: Buffer }>(
-      "select id, sealed_private_key from signing_keys where project_id = $1 and state = 'ACTIVE'",
+      "select id, sealed_private_key from signing_keys where project_id = $1 and retire_time is null",
       [projectId],
     );
     const [key] = rows;

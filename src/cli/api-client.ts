@@ -2,6 +2,7 @@ import { type Client, createClient, type Interceptor } from "@connectrpc/connect
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { readConfig } from "../config.ts";
 import { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
+import { TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import { StartError } from "../start-error.ts";
 import { readDevelopmentCredentials } from "./development-credentials.ts";
 import type { Host } from "./host.ts";
@@ -9,6 +10,7 @@ import type { Host } from "./host.ts";
 /** A server, called as its operator. */
 export interface ServerClient {
   readonly projects: Client<typeof ProjectService>;
+  readonly tokens: Client<typeof TokenService>;
   /** The project of the development server; undefined for another server. */
   readonly defaultProjectId: string | undefined;
 }
@@ -34,7 +36,11 @@ export function connectToServer(
     // Without an agent nothing holds the connection, and with it the process, open.
     nodeOptions: { agent: false, ...(ownServer && { rejectUnauthorized: false }) },
   });
-  return { projects: createClient(ProjectService, transport), defaultProjectId };
+  return {
+    projects: createClient(ProjectService, transport),
+    tokens: createClient(TokenService, transport),
+    defaultProjectId,
+  };
 }
 
 /** The server that the environment names, else the development server of the data folder. Throws StartError if neither is there. */

@@ -1,39 +1,32 @@
 import { Command } from "commander";
 import { type AccessKey, AccessKeySchema } from "../gen/muster/v1/project_pb.ts";
-import { StartError } from "../start-error.ts";
-import { connectFromEnvironment, type ServerClient } from "./api-client.ts";
+import { connectFromEnvironment } from "./api-client.ts";
 import type { Host } from "./host.ts";
 import { printRecord, printTable, recordOf } from "./print.ts";
-import { type ServerOptions, withServer } from "./server-options.ts";
-
-interface KeyOptions extends ServerOptions {
-  readonly project?: string;
-}
+import { type ProjectOptions, projectOf, withProject } from "./project-options.ts";
 
 /** `muster key …`: the access keys of a project. */
 export function keyCommand(host: Host): Command {
   const group = new Command("key").description("Make, list and revoke the access keys of a project");
-  const inProject = (command: Command) =>
-    withServer(command.option("--project <project-id>", "the project; otherwise that of the development server"));
   group.addCommand(
-    inProject(new Command("create").description("Make an access key; its secret is shown this once"))
+    withProject(new Command("create").description("Make an access key; its secret is shown this once"))
       .argument("[name]", "what the key is for", "")
-      .action((name: string, options: KeyOptions) => create(host, name, options)),
+      .action((name: string, options: ProjectOptions) => create(host, name, options)),
   );
   group.addCommand(
-    inProject(new Command("list").description("List the access keys of a project, oldest first")).action(
-      (options: KeyOptions) => list(host, options),
+    withProject(new Command("list").description("List the access keys of a project, oldest first")).action(
+      (options: ProjectOptions) => list(host, options),
     ),
   );
   group.addCommand(
-    inProject(new Command("revoke").description("Revoke an access key, within a second and for good"))
+    withProject(new Command("revoke").description("Revoke an access key, within a second and for good"))
       .argument("<key-id>")
-      .action((keyId: string, options: KeyOptions) => revoke(host, keyId, options)),
+      .action((keyId: string, options: ProjectOptions) => revoke(host, keyId, options)),
   );
   return group;
 }
 
-async function create(host: Host, displayName: string, options: KeyOptions): Promise<void> {
+async function create(host: Host, displayName: string, options: ProjectOptions): Promise<void> {
   const server = await connectFromEnvironment(host, options.url);
   const { accessKey, key } = await server.projects.createAccessKey({
     projectId: projectOf(server, options),
@@ -42,22 +35,16 @@ async function create(host: Host, displayName: string, options: KeyOptions): Pro
   printRecord(host, options.json ?? false, { access_key: accessKey, key: fieldsOf(key) });
 }
 
-async function list(host: Host, options: KeyOptions): Promise<void> {
+async function list(host: Host, options: ProjectOptions): Promise<void> {
   const server = await connectFromEnvironment(host, options.url);
   const { keys } = await server.projects.listAccessKeys({ projectId: projectOf(server, options) });
   printTable(host, options.json ?? false, keys.map(fieldsOf), ["id", "display_name", "create_time", "revoke_time"]);
 }
 
-async function revoke(host: Host, keyId: string, options: KeyOptions): Promise<void> {
+async function revoke(host: Host, keyId: string, options: ProjectOptions): Promise<void> {
   const server = await connectFromEnvironment(host, options.url);
   const { key } = await server.projects.revokeAccessKey({ projectId: projectOf(server, options), keyId });
   printRecord(host, options.json ?? false, fieldsOf(key));
-}
-
-function projectOf({ defaultProjectId }: ServerClient, { project }: KeyOptions): string {
-  const id = project ?? defaultProjectId;
-  if (!id) throw new StartError("Which project? Name it with --project");
-  return id;
 }
 
 const fieldsOf = (key: AccessKey | undefined) => (key ? recordOf(AccessKeySchema, key) : {});

@@ -6,6 +6,7 @@ import { keyCommand } from "./key-commands.ts";
 import { migrateCommand } from "./migrate-command.ts";
 import { projectCommand } from "./project-commands.ts";
 import { serveCommand } from "./serve-command.ts";
+import { signingKeyCommand } from "./signing-key-commands.ts";
 
 /** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. */
 const FAILED = 1;
@@ -18,8 +19,8 @@ export async function runCommandLine(host: Host): Promise<number> {
     .version(ownVersion(), "-V, --version", "print the version")
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false);
-  for (const command of [serveCommand(host), migrateCommand(host), projectCommand(host), keyCommand(host)])
-    program.addCommand(command);
+  const commands = [serveCommand, migrateCommand, projectCommand, keyCommand, signingKeyCommand];
+  for (const command of commands) program.addCommand(command(host));
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
     command
       .exitOverride()

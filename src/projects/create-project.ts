@@ -9,7 +9,10 @@ import { changedSettings, type SettingsChange } from "./project-settings.ts";
 
 /** What projects need of the tokens feature, which makes their keys. */
 export interface SigningKeys {
-  /** Makes `algorithm` what the project's new tokens are signed with, in the transaction of `em`. */
+  /**
+   * Makes `algorithm` what the project's new tokens are signed with, in the transaction of `em` that made or locked the project. Where there
+   * are keys already it takes effect once the new one was published long enough. SIGNING_KEYS_FULL.
+   */
   use(em: SqlEntityManager, projectId: string, algorithm: SigningAlgorithm): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 /** What other features may use of this one. */
 
+export { lockProject } from "./lock-project.ts";
 export type { SigningAlgorithm } from "./project.entity.ts";
 export { LAST_KNOWN, type ProjectDirectory, type ProjectRecord } from "./project-directory.ts";
 export type { ProjectSettings } from "./project-settings.ts";

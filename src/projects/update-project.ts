@@ -13,7 +13,7 @@ export interface ProjectChange {
   readonly settings: SettingsChange;
 }
 
-/** Changes the name or the settings. PROJECT_NOT_FOUND; REQUEST_INVALID for settings that contradict each other. */
+/** Changes the name or the settings. PROJECT_NOT_FOUND; REQUEST_INVALID for settings that contradict each other; SIGNING_KEYS_FULL. */
 export async function updateProject(
   { db, clock, signingKeys, tokenTtlMs }: ProjectPorts,
   signal: AbortSignal,

@@ -51,26 +51,30 @@ interface Holder extends UserIdentity {
   readonly suspended: boolean;
   /** Not before what the user's tokens are valid from. */
   readonly issueTime: Date;
+  /** Whether the key that is to sign was not revoked meanwhile. */
+  readonly keyStands: boolean;
 }
 
 /**
- * $1 project, $2 the user, $3 now, $4 the full second of now. All that a user had may have been ended up to the next full second: what is
- * issued before that is then up to a second ahead.
+ * $1 project, $2 the user, $3 now, $4 the full second of now, $5 the key. All that a user had may have been ended up to the next full
+ * second: what is issued before that is then up to a second ahead. That the key is still there is seen by the same snapshot: what is
+ * issued after a project's keys were revoked is good.
  */
 const holderSql = (by: HolderColumn) => `
   select u.project_id, u.id, u.external_id as "externalId", ${blockedSql("u", "$3::timestamptz")} as suspended,
-    greatest(u.tokens_valid_from, $4::timestamptz) as "issueTime"
+    greatest(u.tokens_valid_from, $4::timestamptz) as "issueTime",
+    exists (select from signing_keys k where k.project_id = $1 and k.id = $5) as "keyStands"
   from users u where u.project_id = $1 and u.${by} = $2`;
 
-/** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $5 token, $6 life in ms, $7 claims, $8 audience. */
+/** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $6 token, $7 life in ms, $8 claims, $9 audience. */
 const storeToken = (by: HolderColumn): Statement => ({
   name: `store_token_by_${by}`,
   text: `with holder as (${holderSql(by)}), stored as (
-      insert into tokens (project_id, id, user_id, issue_time, expire_time, claims, audience)
-      select project_id, $5, id, "issueTime", "issueTime" + $6::float8 * interval '1 ms', $7::jsonb, $8::text[]
-      from holder where not suspended
+      insert into tokens (project_id, id, user_id, key_id, issue_time, expire_time, claims, audience)
+      select project_id, $6, id, $5, "issueTime", "issueTime" + $7::float8 * interval '1 ms', $8::jsonb, $9::text[]
+      from holder where not suspended and "keyStands"
     )
-    select id, "externalId", suspended, "issueTime" from holder`,
+    select id, "externalId", suspended, "issueTime", "keyStands" from holder`,
 });
 
 const findHolder = (by: HolderColumn): Statement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
@@ -91,9 +95,8 @@ export async function issueToken(
   checkAudience(input.audience);
   const { settings } = await ports.projects.get(scope.projectId);
   const lifetimeMs = lifetimeOf(settings, input.ttlMs);
-  const key = await activeKey(ports.keys, scope.projectId);
   const tokenId = ports.newId();
-  const user = await holderOf(ports, scope, input, { tokenId, lifetimeMs, claims });
+  const { user, key } = await store(ports, scope, input, { tokenId, lifetimeMs, claims });
   const issuedAt = user.issueTime.getTime();
   const token = { tokenId, userId: user.id, issuedAt, expiresAt: issuedAt + lifetimeMs };
   const signed = {
@@ -141,21 +144,35 @@ export function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs
   return wholeMs;
 }
 
-/** The key that signs. PROJECT_NOT_FOUND. */
-export async function activeKey(keys: SigningKeys, projectId: string): Promise<ProjectKey> {
-  const known = await keys.list(projectId);
-  if (known.length === 0) throw new MusterError("PROJECT_NOT_FOUND");
-  const active = known.find((key) => key.state === "ACTIVE");
-  if (!active) throw new Error(`project ${projectId} has no active signing key`);
-  return active;
+/** What is kept of a token beside its user. */
+interface TokenRow {
+  readonly tokenId: string;
+  readonly lifetimeMs: number;
+  readonly claims: JsonObject;
 }
 
-/** The user, and unless the token is stateless its row kept. Only one who is named otherwise costs a look-up of its own. */
+/** The user, the key to sign with and, unless the token is stateless, its row kept. */
+async function store(
+  ports: IssueTokenPorts,
+  scope: ProjectScope,
+  input: IssueTokenInput,
+  row: TokenRow,
+): Promise<{ user: Holder; key: ProjectKey }> {
+  for (;;) {
+    const key = await ports.keys.toSign(scope.projectId, row.lifetimeMs);
+    const user = await holderOf(ports, scope, input, row, key.id);
+    if (user.keyStands) return { user, key };
+    await ports.keys.refresh(scope.projectId);
+  }
+}
+
+/** Only a user who is named otherwise than by id or external id costs a look-up of its own. */
 async function holderOf(
   ports: IssueTokenPorts,
   scope: ProjectScope,
   input: IssueTokenInput,
-  token: { tokenId: string; lifetimeMs: number; claims: JsonObject },
+  token: TokenRow,
+  keyId: string,
 ): Promise<Holder> {
   const { db, clock } = ports;
   const { key, stateless } = input;
@@ -163,21 +180,18 @@ async function holderOf(
   const column = by === "id" ? "id" : "externalId";
   const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
   const now = clock.now();
-  const holder = [scope.projectId, value, new Date(now), new Date(Math.floor(now / SECOND_MS) * SECOND_MS)];
+  const holder = [scope.projectId, value, new Date(now), new Date(Math.floor(now / SECOND_MS) * SECOND_MS), keyId];
   const values = stateless ? holder : [...holder, ...rowOf(token, input.audience)];
   const [user] = await query<Holder & Record<string, unknown>>(db.pool, statement, values, scope.signal);
   if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
   await requireUser(db, scope, key);
-  return holderOf(ports, scope, input, token);
+  return holderOf(ports, scope, input, token, keyId);
 }
 
 /** The columns beside those of the holder; null: what every token says. */
-function rowOf(
-  { tokenId, lifetimeMs, claims }: { tokenId: string; lifetimeMs: number; claims: JsonObject },
-  audience: readonly string[],
-) {
+function rowOf({ tokenId, lifetimeMs, claims }: TokenRow, audience: readonly string[]) {
   const own = Object.keys(claims).length > 0 ? JSON.stringify(claims) : null;
   return [tokenId, lifetimeMs, own, audience.length > 0 ? audience : null];
 }

@@ -29,7 +29,7 @@ const PUBLIC = { "access-control-allow-origin": "*" };
 const HEADERS = {
   ...PUBLIC,
   "content-type": "application/json",
-  // Short, because a key that begins to sign is not published ahead of it.
+  // Short, because a key that was revoked stays good to whoever keeps it. The shortest prepare time is twice as long.
   "cache-control": "public, max-age=30, stale-if-error=3600",
 };
 

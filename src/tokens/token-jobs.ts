@@ -1,9 +1,16 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
 import { expiredRowsJob } from "../jobs/expired-rows.ts";
 import type { Job } from "../jobs/job.ts";
+import { goneBefore } from "./key-life.ts";
 
 const HOUR_MS = 3_600_000;
+
+const REMOVE_GONE_KEYS = {
+  name: "remove_gone_keys",
+  text: "delete from signing_keys where retire_time <= $1 and last_expire_time <= $1",
+};
 
 /** What tokens have done from time to time. */
 export const tokenJobs = (ports: { readonly db: Database; readonly clock: Clock }): Job[] => [
@@ -16,4 +23,12 @@ export const tokenJobs = (ports: { readonly db: Database; readonly clock: Clock 
     column: "expire_time",
     graceMs: 24 * HOUR_MS,
   }),
+  // They are neither published nor accepted any more, so this is for order alone. Every project has few keys.
+  {
+    name: "gone-signing-keys",
+    everyMs: HOUR_MS,
+    async run(signal) {
+      await query(ports.db.pool, REMOVE_GONE_KEYS, [goneBefore(ports.clock.now())], signal);
+    },
+  },
 ];

@@ -9,7 +9,7 @@ import {
   TokenSchema,
 } from "../gen/muster/v1/token_pb.ts";
 import type { IssuedToken } from "./issue-token.ts";
-import type { SigningKeyRecord } from "./list-signing-keys.ts";
+import type { ListedSigningKey } from "./list-signing-keys.ts";
 import { publishedJwk } from "./published-jwk.ts";
 
 /** A token that was not revoked. `nowMs` is milliseconds since the epoch. */
@@ -23,11 +23,16 @@ export const tokenMessage = ({ tokenId, userId, issuedAt, expiresAt }: IssuedTok
   });
 
 /** A signing key, without its private half. */
-export const signingKeyMessage = (key: SigningKeyRecord): SigningKeyMessage =>
+export const signingKeyMessage = (key: ListedSigningKey): SigningKeyMessage =>
   create(SigningKeySchema, {
     id: key.id,
     algorithm: SigningAlgorithm[key.algorithm],
     state: SigningKeyState[key.state],
     createTime: timestampFromDate(key.createTime),
     publicJwk: JSON.stringify(publishedJwk(key)),
+    activateTime: timestampFromDate(key.activateTime),
+    retireTime: key.retireTime ? timestampFromDate(key.retireTime) : undefined,
+    liveTokens: BigInt(key.liveTokens),
+    // A key that has signed nothing bears the moment of its activation.
+    safeToRetireTime: key.lastExpireTime > key.activateTime ? timestampFromDate(key.lastExpireTime) : undefined,
   });

@@ -1,18 +1,19 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
-import type { IssueTokenRequest, TokenService } from "../gen/muster/v1/token_service_pb.ts";
+import { type IssueTokenRequest, RotationMode, type TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
+import { namedProject, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
 import { inspectToken } from "./inspect-token.ts";
 import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
+import { type RotateSigningKeyPorts, rotateSigningKey } from "./rotate-signing-key.ts";
 import { signingKeyMessage, tokenMessage } from "./token-message.ts";
 import type { VerifyTokenPorts } from "./verify-token.ts";
 
-export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts {
+export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts, RotateSigningKeyPorts {
   /** Where calls may carry a user's token. */
   readonly acceptedIn: { readonly headers: readonly string[]; readonly cookies: readonly string[] };
   /** The user as it goes on the wire. */
@@ -21,7 +22,7 @@ export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts {
 
 /** TokenService over its use cases. */
 export function tokenService(ports: TokenServicePorts): ServiceImpl<typeof TokenService> {
-  const { db, clock, acceptedIn } = ports;
+  const { clock, acceptedIn } = ports;
   return {
     async issueToken(request, context) {
       const { signedToken, token } = await issueToken(ports, scopeOf(context), inputOf(request));
@@ -37,9 +38,14 @@ export function tokenService(ports: TokenServicePorts): ServiceImpl<typeof Token
       if (!found.active) return { active: false, reason: ErrorReason[found.reason] };
       return { active: true, token: tokenMessage(found.token, clock.now()), user: ports.userMessage(found.user) };
     },
-    async listSigningKeys(_request, context) {
-      const keys = await listSigningKeys(db, scopeOf(context));
-      return { keys: keys.map(signingKeyMessage) };
+    async rotateSigningKey({ projectId, mode }, context) {
+      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const how = mode === RotationMode.REVOKE_ALL ? "REVOKE_ALL" : "GRACEFUL";
+      return { key: signingKeyMessage(await rotateSigningKey(ports, scope, how)) };
+    },
+    async listSigningKeys({ projectId }, context) {
+      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      return { keys: (await listSigningKeys(ports, scope)).map(signingKeyMessage) };
     },
   };
 }

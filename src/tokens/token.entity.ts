@@ -9,6 +9,8 @@ export const TokenEntity = defineEntity({
     /** The `jti`. */
     id: p.uuid().primary(),
     userId: p.uuid(),
+    /** The `kid` of the key that signed it last; it is over when that key is gone. Null: nobody knows, so it is over. */
+    keyId: p.uuid().nullable(),
     issueTime: p.datetime(),
     expireTime: p.datetime(),
     revokeTime: p.datetime().nullable(),
@@ -20,6 +22,10 @@ export const TokenEntity = defineEntity({
   indexes: [
     { name: "tokens_of_user", properties: ["projectId", "userId", "id"] },
     { name: "tokens_expire_time", properties: ["expireTime"] },
+    {
+      name: "tokens_key",
+      expression: "create index tokens_key on tokens (project_id, key_id, expire_time) where revoke_time is null",
+    },
   ],
 });
 

@@ -1,9 +1,10 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { SigningAlgorithm } from "../projects/projects.ts";
 import type { Sealer } from "../sealing.ts";
-import { createSigningKey } from "./create-signing-key.ts";
 import type { IssueTokenPorts } from "./issue-token.ts";
 import { createIssuers } from "./issuer.ts";
+import { useAlgorithm } from "./key-chain.ts";
+import type { RotateSigningKeyPorts } from "./rotate-signing-key.ts";
 import { createSignatureCache } from "./signature-cache.ts";
 import { createSigningKeys } from "./signing-keys.ts";
 import { type VerifiedToken, type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
@@ -15,6 +16,8 @@ export interface TokensOptions extends Pick<IssueTokenPorts, "db" | "clock" | "n
   readonly sealer: Sealer;
   /** Where this instance is reached from outside; tokens name it as their issuer. */
   readonly publicUrl: string;
+  /** For how long a signing key is published before it signs, in milliseconds. */
+  readonly prepareMs: number;
 }
 
 /** Checks the tokens that calls are made with. */
@@ -28,23 +31,24 @@ export interface TokenVerifier {
 
 /** Makes the signing keys of projects, as a port of theirs: projects know nothing of tokens. */
 export interface SigningKeyMaker {
-  /** Makes a key of `algorithm` the one that signs from now on, in the transaction of `em`; the one before retires. */
+  /**
+   * Has new tokens signed with `algorithm`, in the transaction of `em` that made or locked the project: at once in a new project, otherwise
+   * once a key of it was published long enough. SIGNING_KEYS_FULL.
+   */
   use(em: SqlEntityManager, projectId: string, algorithm: SigningAlgorithm): Promise<void>;
 }
 
 /** The feature, made once per process: what its service and its routes stand on, and what others are handed of it. */
-export interface Tokens extends IssueTokenPorts, VerifyTokenPorts {
+export interface Tokens extends IssueTokenPorts, VerifyTokenPorts, Omit<RotateSigningKeyPorts, "announceEnd"> {
   readonly verifier: TokenVerifier;
   readonly signingKeys: SigningKeyMaker;
 }
 
 /** Wires the feature. It holds nothing that has to be closed. */
-export function createTokens({ sealer, publicUrl, db, clock, newId, projects }: TokensOptions): Tokens {
-  const ports: IssueTokenPorts & VerifyTokenPorts = {
-    db,
-    clock,
-    newId,
-    projects,
+export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
+  const { db, clock, sealer } = options;
+  const ports: Omit<Tokens, "verifier" | "signingKeys"> = {
+    ...options,
     keys: createSigningKeys(db, clock, sealer),
     issuers: createIssuers(publicUrl),
     signatures: createSignatureCache(),
@@ -53,7 +57,7 @@ export function createTokens({ sealer, publicUrl, db, clock, newId, projects }: 
     ...ports,
     verifier: { verify: (token, signal) => verifyToken(ports, token, { asCredential: true }, signal) },
     signingKeys: {
-      use: (em, projectId, algorithm) => createSigningKey({ sealer, newId }, em, projectId, algorithm, clock.now()),
+      use: (em, projectId, algorithm) => useAlgorithm(ports, em, projectId, algorithm),
     },
   };
 }

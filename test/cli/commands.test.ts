@@ -44,6 +44,28 @@ test("projects and keys are made, looked at, changed and deleted from the comman
   expect(JSON.parse(gone.stderr).error.reason).toBe("PROJECT_NOT_FOUND");
 });
 
+test("signing keys are listed and rotated from the command line; to revoke all it has to be said that it is meant", async () => {
+  const { url } = await startMuster(production);
+  const env = { ...production, MUSTER_URL: url };
+  const { id } = await json(["project", "create", "Keys"], env);
+  const [first, ...others] = await json(["signing-key", "list", "--project", id], env);
+  expect(first).toMatchObject({ algorithm: "SIGNING_ALGORITHM_ED25519", state: "SIGNING_KEY_STATE_ACTIVE" });
+  expect(others).toEqual([]);
+
+  const prepared = await json(["signing-key", "rotate", "--mode", "graceful", "--project", id], env);
+  expect(prepared).toMatchObject({ state: "SIGNING_KEY_STATE_PREPARED", live_tokens: "0" });
+  const { stdout } = await runMuster(["signing-key", "list", "--project", id], env);
+  const rows = stdout.trimEnd().split("\n");
+  expect(rows.map((row) => row.split(/ +/)[0])).toEqual(["id", prepared.id, first.id]);
+
+  const revoke = ["signing-key", "rotate", "--mode", "revoke-all", "--project", id];
+  const unconfirmed = await runMuster(revoke, env);
+  expect(unconfirmed).toMatchObject({ code: 1, stdout: "" });
+  expect(unconfirmed.stderr).toContain("--yes");
+  const fresh = await json([...revoke, "--yes"], env);
+  expect(await json(["signing-key", "list", "--project", id], env)).toEqual([fresh]);
+});
+
 test("against a development server nothing has to be set, and its operator key goes to no other server", async () => {
   const env = { MUSTER_LOG_LEVEL: "silent", MUSTER_DATA_DIR: await temporaryFolder() };
   await startMuster(env);
@@ -82,6 +104,9 @@ test.each([
   { args: ["serve", "--help"], code: 0 },
   { args: ["project", "update", "--help"], code: 0 },
   { args: ["key", "revoke", "--help"], code: 0 },
+  { args: ["signing-key", "rotate", "--help"], code: 0 },
+  { args: ["signing-key", "rotate"], code: 2 },
+  { args: ["signing-key", "rotate", "--mode", "hard"], code: 2 },
   { args: [], code: 2 },
   { args: ["nonsense"], code: 2 },
   { args: ["project", "get"], code: 2 },

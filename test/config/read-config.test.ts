@@ -34,6 +34,7 @@ test("an empty environment is a development server's", () => {
     operatorKey: undefined,
     encryptionKeys: undefined,
     tokenTtlHours: 24,
+    signingKeyPrepareMs: 60_000,
     tls: undefined,
     trustedProxies: [],
     smtp: undefined,

@@ -2,6 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
+import { RotationMode, TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { testDatabase } from "../support/database.ts";
 import { reasonOf } from "../support/refusal.ts";
@@ -102,6 +103,24 @@ describe("though every hint is lost, streams end on every server within a second
     const keyId = project.accessKey.slice(4, 40);
     await here.operator(ProjectService).revokeAccessKey({ projectId: project.id, keyId });
     expect(await endsOf(streams)).toEqual(["CREDENTIAL_INVALID", "CREDENTIAL_INVALID"]);
+    await othersGoOn();
+  });
+
+  test("when the keys are revoked that signed their tokens, and not when the keys are rotated gracefully", async () => {
+    const { project, streams } = await streaming();
+    const { othersGoOn } = await streaming();
+    const tokens = project.system(TokenService);
+    await tokens.rotateSigningKey({ mode: RotationMode.GRACEFUL });
+    let over = 0;
+    for (const { ended } of streams) void ended.then(() => over++);
+    await clock.advance(SECOND_MS);
+    expect(over).toBe(0);
+    await tokens.rotateSigningKey({ mode: RotationMode.REVOKE_ALL });
+    const { signedToken } = await tokens.issueToken({ ref: alice });
+    const fresh = await openEverywhere(signedToken);
+    expect(await endsOf(streams)).toEqual(["TOKEN_REVOKED", "TOKEN_REVOKED"]);
+    for (const { leave } of fresh) leave();
+    expect(await Promise.all(fresh.map(({ ended }) => ended))).toEqual(["left", "left"]);
     await othersGoOn();
   });
 

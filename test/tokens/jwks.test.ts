@@ -36,7 +36,7 @@ describe("the published keys of a project", () => {
     });
   });
 
-  test("hold the retiring keys too, within half a second of a change", async () => {
+  test("hold the keys that do not sign yet or no more, within half a second of a change", async () => {
     const id = await project();
     await jwks(id);
     await changeProject(id, { signingAlgorithm: "RS256" });

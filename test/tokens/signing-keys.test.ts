@@ -2,14 +2,16 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 import type { SigningAlgorithm } from "../../src/projects/projects.ts";
 import { createSealer } from "../../src/sealing.ts";
+import { keyStateAt } from "../../src/tokens/key-life.ts";
 import { listSigningKeys } from "../../src/tokens/list-signing-keys.ts";
-import { refusal, takeAway, tokensFixture, tokensOn } from "./tokens-fixture.ts";
+import { rotateSigningKey } from "../../src/tokens/rotate-signing-key.ts";
+import { PREPARE_MS, refusal, takeAway, tokensFixture, tokensOn } from "./tokens-fixture.ts";
 
 const { db, clock, sealer, tokens, project, changeProject, user, issue } = await tokensFixture();
 const elsewhere = tokensOn(db, clock, sealer);
 
 const states = async (projectId: string) =>
-  (await listSigningKeys(db, { projectId })).map(({ algorithm, state }) => `${algorithm} ${state}`);
+  (await listSigningKeys(tokens, { projectId })).map(({ algorithm, state }) => `${algorithm} ${state}`);
 const kidOf = (token: string): string => JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()).kid;
 
 describe("a project's signing keys", () => {
@@ -19,18 +21,21 @@ describe("a project's signing keys", () => {
     expect(await states(await project())).toEqual(["ED25519 ACTIVE"]);
   });
 
-  test("follow the algorithm: a new one signs, the one before retires and its tokens live on", async () => {
+  test("follow the algorithm: a new one is published, then signs, the one before retires and its tokens live on", async () => {
     const id = await project();
     const holder = await user(id);
     const before = await issue(id, holder.id);
     await changeProject(id, { signingAlgorithm: "ES256" });
-    await clock.advance(501);
+    expect(await states(id)).toEqual(["ES256 PREPARED", "ED25519 ACTIVE"]);
+    await clock.advance(PREPARE_MS - 1);
+    expect(kidOf((await issue(id, holder.id)).signedToken)).toBe(kidOf(before.signedToken));
+    await clock.advance(1);
     const after = await issue(id, holder.id);
     await changeProject(id, { signingAlgorithm: "RS256" });
-    await clock.advance(501);
+    await clock.advance(PREPARE_MS);
     const last = await issue(id, holder.id);
     expect(await states(id)).toEqual(["RS256 ACTIVE", "ES256 RETIRING", "ED25519 RETIRING"]);
-    const listed = (await listSigningKeys(db, { projectId: id })).map((key) => key.id);
+    const listed = (await listSigningKeys(tokens, { projectId: id })).map((key) => key.id);
     expect([last, after, before].map(({ signedToken }) => kidOf(signedToken))).toEqual(listed);
     for (const { signedToken } of [before, after, last])
       for (const { verifier } of [tokens, elsewhere.tokens])
@@ -44,28 +49,30 @@ describe("a project's signing keys", () => {
     expect(await states(id)).toEqual(["ED25519 ACTIVE"]);
   });
 
-  test("are one active one after two changes at once", async () => {
+  test("follow the last of several changes at once; one of them is active at any moment", async () => {
     const id = await project();
     await Promise.all([
       changeProject(id, { signingAlgorithm: "ES256" }),
       elsewhere.changeProject(id, { signingAlgorithm: "RS256" }),
       changeProject(id, { signingAlgorithm: "ED25519" }),
     ]);
-    expect((await states(id)).filter((state) => state.endsWith("ACTIVE"))).toHaveLength(1);
+    for (let passed = 0; passed <= PREPARE_MS; passed += PREPARE_MS / 4) {
+      expect((await states(id)).filter((state) => state.endsWith("ACTIVE"))).toHaveLength(1);
+      await clock.advance(PREPARE_MS / 4);
+    }
+    const { signingAlgorithm } = (await tokens.projects.get(id)).settings;
+    expect(await states(id)).toContain(`${signingAlgorithm} ACTIVE`);
   });
 
   test("are not those of another project", async () => {
     const [one, two] = [await project(), await project()];
     const [ofOne, ofTwo] = [
-      await listSigningKeys(db, { projectId: one }),
-      await listSigningKeys(db, { projectId: two }),
+      await listSigningKeys(tokens, { projectId: one }),
+      await listSigningKeys(tokens, { projectId: two }),
     ];
     expect(ofOne[0]?.id).not.toBe(ofTwo[0]?.id);
-    expect(await listSigningKeys(db, { projectId: "019e830e-1cef-7227-a35b-b585a4134528" })).toEqual([]);
-  });
-
-  test("do not come without a project", async () => {
-    await expect(listSigningKeys(db, {})).rejects.toThrow();
+    const nobody = listSigningKeys(tokens, { projectId: "019e830e-1cef-7227-a35b-b585a4134528" });
+    expect(await refusal(nobody)).toBe("PROJECT_NOT_FOUND");
   });
 
   test("are sealed: they open for their own project and id only, and under no other key", async () => {
@@ -110,9 +117,8 @@ describe("a process's view of the keys", () => {
     const holder = await user(id);
     const before = await issue(id, holder.id);
     expect(await refusal(elsewhere.tokens.verifier.verify(before.signedToken))).toBe("none");
-    await changeProject(id, { signingAlgorithm: "ES256" });
-    const fresh = tokensOn(db, clock, sealer);
-    const { signedToken } = await fresh.issue(id, holder.id);
+    await rotateSigningKey({ ...tokens, announceEnd() {} }, { projectId: id }, "REVOKE_ALL");
+    const { signedToken } = await issue(id, holder.id);
     expect(kidOf(signedToken)).not.toBe(kidOf(before.signedToken));
     expect(await refusal(elsewhere.tokens.verifier.verify(signedToken))).toBe("none");
   });
@@ -144,6 +150,18 @@ describe("a process's view of the keys", () => {
     expect(await refusal(tokens.keys.list(id))).toBe("STORAGE_UNAVAILABLE");
     bringBack();
     await changeProject(id, { signingAlgorithm: "ES256" });
-    expect(await tokens.keys.list(id)).toMatchObject([{ state: "ACTIVE", alg: "ES256" }, { state: "RETIRING" }]);
+    expect(await tokens.keys.list(id)).toMatchObject([{ alg: "ES256" }, { alg: "EdDSA" }]);
+  });
+
+  test("goes on with the times it knows while the database is away", async () => {
+    const id = await project();
+    await changeProject(id, { signingAlgorithm: "ES256" });
+    const statesThere = async () =>
+      (await tokens.keys.list(id)).map((key) => `${key.alg} ${keyStateAt(key, clock.now())}`);
+    expect(await statesThere()).toEqual(["ES256 PREPARED", "EdDSA ACTIVE"]);
+    const bringBack = takeAway(db);
+    await clock.advance(PREPARE_MS);
+    expect(await statesThere()).toEqual(["ES256 ACTIVE", "EdDSA RETIRING"]);
+    bringBack();
   });
 });

@@ -1,10 +1,10 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { ErrorReason } from "../../src/gen/muster/v1/error_reason_pb.ts";
 import { SigningAlgorithm } from "../../src/gen/muster/v1/project_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { SigningKeyState } from "../../src/gen/muster/v1/token_pb.ts";
-import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
+import { RotationMode, TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
@@ -55,6 +55,7 @@ describe("IssueToken", () => {
     expect(await reasonOf(client.issueToken({ ref: me }))).toBe("PRINCIPAL_NOT_ALLOWED");
     expect(await reasonOf(client.verifyToken({ token: alice.token }))).toBe("PRINCIPAL_NOT_ALLOWED");
     expect(await reasonOf(client.listSigningKeys({}))).toBe("PRINCIPAL_NOT_ALLOWED");
+    expect(await reasonOf(client.rotateSigningKey({ mode: RotationMode.GRACEFUL }))).toBe("PRINCIPAL_NOT_ALLOWED");
   });
 
   test("gives no token for .system", async () => {
@@ -139,7 +140,7 @@ describe("a call", () => {
   });
 });
 
-test("ListSigningKeys shows each key as it is published, newest first, after a change at once", async () => {
+test("ListSigningKeys shows each key as it is published, the last to sign first", async () => {
   const own = await app.project();
   await own.system(ProjectService).updateProject({
     projectId: own.id,
@@ -147,11 +148,70 @@ test("ListSigningKeys shows each key as it is published, newest first, after a c
   });
   const { keys } = await own.system(TokenService).listSigningKeys({});
   expect(keys).toMatchObject([
-    { algorithm: SigningAlgorithm.ES256, state: SigningKeyState.ACTIVE },
-    { algorithm: SigningAlgorithm.ED25519, state: SigningKeyState.RETIRING },
+    { algorithm: SigningAlgorithm.ES256, state: SigningKeyState.PREPARED },
+    { algorithm: SigningAlgorithm.ED25519, state: SigningKeyState.ACTIVE },
   ]);
   for (const key of keys) {
     expect(JSON.parse(key.publicJwk)).toMatchObject({ kid: key.id, use: "sig" });
     expect(JSON.parse(key.publicJwk)).not.toHaveProperty("d");
   }
+});
+
+describe("RotateSigningKey", () => {
+  test("answers the key with its times, as it is listed then", async () => {
+    const own = await app.project();
+    const alice = await own.signedInUser();
+    const { key: prepared } = await own.system(TokenService).rotateSigningKey({ mode: RotationMode.GRACEFUL });
+    const { keys } = await own.system(TokenService).listSigningKeys({});
+    expect(keys[0]).toEqual(prepared);
+    const now = app.clock.now();
+    expect(prepared).toMatchObject({
+      state: SigningKeyState.PREPARED,
+      createTime: timestampFromMs(now),
+      activateTime: timestampFromMs(now + app.config.signingKeyPrepareMs),
+      liveTokens: 0n,
+    });
+    expect(prepared?.retireTime ?? prepared?.safeToRetireTime).toBeUndefined();
+    expect(keys[1]).toMatchObject({
+      state: SigningKeyState.ACTIVE,
+      retireTime: prepared?.activateTime,
+      liveTokens: 1n,
+      safeToRetireTime: { seconds: expect.any(BigInt) },
+    });
+    expect((await own.system(TokenService).verifyToken({ token: alice.token })).active).toBe(true);
+  });
+
+  test("with REVOKE_ALL refuses the calls of everyone who comes with an old token", async () => {
+    const own = await app.project();
+    const alice = await own.signedInUser();
+    const client = app.client(UserService, alice.token);
+    expect((await client.getUser({ ref: me })).user?.id).toBe(alice.id);
+    const { key } = await own.system(TokenService).rotateSigningKey({ mode: RotationMode.REVOKE_ALL });
+    expect(key).toMatchObject({ state: SigningKeyState.ACTIVE, activateTime: key?.createTime });
+    expect(await reasonOf(client.getUser({ ref: me }))).toBe("TOKEN_INVALID");
+    const verified = await own.system(TokenService).verifyToken({ token: alice.token });
+    expect(verified).toMatchObject({ active: false, reason: ErrorReason.TOKEN_INVALID });
+  });
+
+  test.each([
+    ["no mode", {}],
+    ["a mode that is none", { mode: 7 as RotationMode }],
+  ])("refuses %s", async (_name, request) => {
+    const { reason, fields } = await refusalOf(system.rotateSigningKey(request));
+    expect({ reason, fields }).toEqual({ reason: "REQUEST_INVALID", fields: ["mode"] });
+  });
+
+  test("is open to the operator, who has to name a project that there is", async () => {
+    const own = await app.project();
+    const operator = app.operator(TokenService);
+    const mode = RotationMode.GRACEFUL;
+    const { key } = await operator.rotateSigningKey({ mode, projectId: own.id });
+    const { keys } = await operator.listSigningKeys({ projectId: own.id });
+    expect(keys[0]).toEqual(key);
+    expect((await refusalOf(operator.rotateSigningKey({ mode }))).fields).toEqual(["project_id"]);
+    expect((await refusalOf(operator.listSigningKeys({}))).fields).toEqual(["project_id"]);
+    const projectId = "00000000-0000-7000-8000-000000000000";
+    expect(await reasonOf(operator.rotateSigningKey({ mode, projectId }))).toBe("PROJECT_NOT_FOUND");
+    expect(await reasonOf(operator.listSigningKeys({ projectId }))).toBe("PROJECT_NOT_FOUND");
+  });
 });

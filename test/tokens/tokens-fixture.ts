@@ -17,12 +17,14 @@ import { createFakeClock } from "../support/fake-clock.ts";
 
 export const PUBLIC_URL = "https://id.example";
 const DAY_MS = 86_400_000;
+/** For how long a key is published before it signs. */
+export const PREPARE_MS = 60_000;
 
 /** The tokens feature of one process. Several on one database are processes of one deployment. */
 export function tokensOn(db: Database, clock: Clock, sealer: Sealer) {
   const newId = createIds(clock);
   const projects = createProjectDirectory(db, clock, DAY_MS);
-  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl: PUBLIC_URL });
+  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl: PUBLIC_URL, prepareMs: PREPARE_MS });
   const ports = { db, clock, newId, signingKeys: tokens.signingKeys, tokenTtlMs: DAY_MS };
   const { signal } = new AbortController();
   const change = (values: StoredSettings) => ({ names: new Set(Object.keys(values) as SettingName[]), values });

@@ -13,6 +13,8 @@ import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
 import { Jobs } from "./2026-11-22-08-jobs.ts";
 import { Passwords } from "./2026-11-22-09-passwords.ts";
 import { Revocations } from "./2026-11-22-11-revocations.ts";
+import { SigningKeyIndexes } from "./2026-11-22-12-signing-key-indexes.ts";
+import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 
@@ -36,4 +38,6 @@ export const MIGRATIONS = [
   { name: "2026-11-22-08-jobs", class: Jobs },
   { name: "2026-11-22-17-expiry-indexes", class: ExpiryIndexes },
   { name: "2026-11-22-11-revocations", class: Revocations },
+  { name: "2026-11-22-12-signing-keys", class: SigningKeys },
+  { name: "2026-11-22-12-signing-key-indexes", class: SigningKeyIndexes },
 ] as const;

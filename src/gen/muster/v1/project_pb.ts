@@ -130,7 +130,9 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
   tokenTtlMax?: Duration | undefined;
 
   /**
-   * The algorithm of signing keys made from now on. Default ED25519.
+   * The algorithm that new tokens are signed with. A change makes a key that is published for the prepare time
+   * (`MUSTER_SIGNING_KEY_PREPARE_TIME`, 1 min) before it signs; until then the key before it does, whose tokens then live out their time.
+   * Default ED25519.
    *
    * @generated from field: muster.v1.SigningAlgorithm signing_algorithm = 7;
    */
@@ -195,7 +197,9 @@ export type ProjectSettingsJson = {
   tokenTtlMax?: DurationJson;
 
   /**
-   * The algorithm of signing keys made from now on. Default ED25519.
+   * The algorithm that new tokens are signed with. A change makes a key that is published for the prepare time
+   * (`MUSTER_SIGNING_KEY_PREPARE_TIME`, 1 min) before it signs; until then the key before it does, whose tokens then live out their time.
+   * Default ED25519.
    *
    * @generated from field: muster.v1.SigningAlgorithm signing_algorithm = 7;
    */

@@ -733,7 +733,8 @@ export const ProjectService: GenService<{
     output: typeof ListProjectsResponseSchema;
   },
   /**
-   * Changes the name or the settings; every server follows within a second. Reasons: PROJECT_NOT_FOUND.
+   * Changes the name or the settings; every server follows within a second. Reasons: PROJECT_NOT_FOUND, SIGNING_KEYS_FULL (for a change
+   * of `signing_algorithm`).
    *
    * @generated from rpc muster.v1.ProjectService.UpdateProject
    */

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/token.proto.
  */
 export const file_muster_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvdG9rZW4ucHJvdG8SCW11c3Rlci52MSK+AQoFVG9rZW4SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIuCgppc3N1ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB3Jldm9rZWQYBiABKAgiuAEKClNpZ25pbmdLZXkSCgoCaWQYASABKAkSLgoJYWxnb3JpdGhtGAIgASgOMhsubXVzdGVyLnYxLlNpZ25pbmdBbGdvcml0aG0SKQoFc3RhdGUYAyABKA4yGi5tdXN0ZXIudjEuU2lnbmluZ0tleVN0YXRlEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfandrGAUgASgJKpIBCg9TaWduaW5nS2V5U3RhdGUSIQodU0lHTklOR19LRVlfU1RBVEVfVU5TUEVDSUZJRUQQABIeChpTSUdOSU5HX0tFWV9TVEFURV9QUkVQQVJFRBABEhwKGFNJR05JTkdfS0VZX1NUQVRFX0FDVElWRRACEh4KGlNJR05JTkdfS0VZX1NUQVRFX1JFVElSSU5HEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_project]);
+  fileDesc("ChVtdXN0ZXIvdjEvdG9rZW4ucHJvdG8SCW11c3Rlci52MSK+AQoFVG9rZW4SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIuCgppc3N1ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB3Jldm9rZWQYBiABKAgi6gIKClNpZ25pbmdLZXkSCgoCaWQYASABKAkSLgoJYWxnb3JpdGhtGAIgASgOMhsubXVzdGVyLnYxLlNpZ25pbmdBbGdvcml0aG0SKQoFc3RhdGUYAyABKA4yGi5tdXN0ZXIudjEuU2lnbmluZ0tleVN0YXRlEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfandrGAUgASgJEjEKDWFjdGl2YXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JldGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtsaXZlX3Rva2VucxgIIAEoAxI3ChNzYWZlX3RvX3JldGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqSAQoPU2lnbmluZ0tleVN0YXRlEiEKHVNJR05JTkdfS0VZX1NUQVRFX1VOU1BFQ0lGSUVEEAASHgoaU0lHTklOR19LRVlfU1RBVEVfUFJFUEFSRUQQARIcChhTSUdOSU5HX0tFWV9TVEFURV9BQ1RJVkUQAhIeChpTSUdOSU5HX0tFWV9TVEFURV9SRVRJUklORxADYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_project]);
 
 /**
  * What Muster keeps of a JWT it issued; never the signed token itself.
@@ -124,7 +124,8 @@ export const TokenSchema: GenMessage<Token, {jsonType: TokenJson}> = /*@__PURE__
   messageDesc(file_muster_v1_token, 0);
 
 /**
- * A key pair that signs a project's tokens, without its private half.
+ * A key pair that signs a project's tokens, without its private half. Its times say what it does when: it is published in the JWKS from
+ * `create_time` on, signs from `activate_time` to `retire_time`, and goes a minute after the last of its tokens has ended.
  *
  * @generated from message muster.v1.SigningKey
  */
@@ -144,7 +145,7 @@ export type SigningKey = Message<"muster.v1.SigningKey"> & {
   algorithm: SigningAlgorithm;
 
   /**
-   * What the key does now.
+   * What the key does now, as its times say.
    *
    * @generated from field: muster.v1.SigningKeyState state = 3;
    */
@@ -163,10 +164,42 @@ export type SigningKey = Message<"muster.v1.SigningKey"> & {
    * @generated from field: string public_jwk = 5;
    */
   publicJwk: string;
+
+  /**
+   * From when on it signs.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 6;
+   */
+  activateTime?: Timestamp | undefined;
+
+  /**
+   * From when on it signs nothing more, which is when the next key begins to; unset while no other key is to follow.
+   *
+   * @generated from field: google.protobuf.Timestamp retire_time = 7;
+   */
+  retireTime?: Timestamp | undefined;
+
+  /**
+   * How many of the tokens that it signed are alive: neither expired nor revoked by RevokeToken. Only tokens that are kept count; those
+   * that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts under the key that
+   * signed it last.
+   *
+   * @generated from field: int64 live_tokens = 8;
+   */
+  liveTokens: bigint;
+
+  /**
+   * From when on no token that it has signed so far is alive, those that are not kept included: the latest `exp` of them, or up to
+   * 11 minutes more. Moves on while the key signs; unset while it has signed nothing.
+   *
+   * @generated from field: google.protobuf.Timestamp safe_to_retire_time = 9;
+   */
+  safeToRetireTime?: Timestamp | undefined;
 };
 
 /**
- * A key pair that signs a project's tokens, without its private half.
+ * A key pair that signs a project's tokens, without its private half. Its times say what it does when: it is published in the JWKS from
+ * `create_time` on, signs from `activate_time` to `retire_time`, and goes a minute after the last of its tokens has ended.
  *
  * @generated from message muster.v1.SigningKey
  */
@@ -186,7 +219,7 @@ export type SigningKeyJson = {
   algorithm?: SigningAlgorithmJson;
 
   /**
-   * What the key does now.
+   * What the key does now, as its times say.
    *
    * @generated from field: muster.v1.SigningKeyState state = 3;
    */
@@ -205,6 +238,37 @@ export type SigningKeyJson = {
    * @generated from field: string public_jwk = 5;
    */
   publicJwk?: string;
+
+  /**
+   * From when on it signs.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 6;
+   */
+  activateTime?: TimestampJson;
+
+  /**
+   * From when on it signs nothing more, which is when the next key begins to; unset while no other key is to follow.
+   *
+   * @generated from field: google.protobuf.Timestamp retire_time = 7;
+   */
+  retireTime?: TimestampJson;
+
+  /**
+   * How many of the tokens that it signed are alive: neither expired nor revoked by RevokeToken. Only tokens that are kept count; those
+   * that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts under the key that
+   * signed it last.
+   *
+   * @generated from field: int64 live_tokens = 8;
+   */
+  liveTokens?: string;
+
+  /**
+   * From when on no token that it has signed so far is alive, those that are not kept included: the latest `exp` of them, or up to
+   * 11 minutes more. Moves on while the key signs; unset while it has signed nothing.
+   *
+   * @generated from field: google.protobuf.Timestamp safe_to_retire_time = 9;
+   */
+  safeToRetireTime?: TimestampJson;
 };
 
 /**

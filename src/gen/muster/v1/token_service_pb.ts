@@ -4,8 +4,8 @@
 
 // The tokens that let users pass.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, DurationJson, StructJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
@@ -16,13 +16,13 @@ import type { SigningKey, SigningKeyJson, Token, TokenJson } from "./token_pb.ts
 import { file_muster_v1_token } from "./token_pb.ts";
 import type { User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
-import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/token_service.proto.
  */
 export const file_muster_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIhgKFkxpc3RTaWduaW5nS2V5c1JlcXVlc3QiPgoXTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2USIwoEa2V5cxgBIAMoCzIVLm11c3Rlci52MS5TaWduaW5nS2V5MqUCCgxUb2tlblNlcnZpY2USVAoKSXNzdWVUb2tlbhIcLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVxdWVzdBodLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVzcG9uc2UiCaq7GAUKAQIQAhJXCgtWZXJpZnlUb2tlbhIdLm11c3Rlci52MS5WZXJpZnlUb2tlblJlcXVlc3QaHi5tdXN0ZXIudjEuVmVyaWZ5VG9rZW5SZXNwb25zZSIJqrsYBQoBAhABEmYKD0xpc3RTaWduaW5nS2V5cxIhLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GiIubXVzdGVyLnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIgyQAgGquxgFCgECEAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_token, file_muster_v1_user]);
+  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIm0KF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EjEKBG1vZGUYASABKA4yFy5tdXN0ZXIudjEuUm90YXRpb25Nb2RlQgq6SAeCAQQQASAAEh8KCnByb2plY3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIj4KGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIiCgNrZXkYASABKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSI5ChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBIj4KF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiMKBGtleXMYASADKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSpnCgxSb3RhdGlvbk1vZGUSHQoZUk9UQVRJT05fTU9ERV9VTlNQRUNJRklFRBAAEhoKFlJPVEFUSU9OX01PREVfR1JBQ0VGVUwQARIcChhST1RBVElPTl9NT0RFX1JFVk9LRV9BTEwQAjKPAwoMVG9rZW5TZXJ2aWNlElQKCklzc3VlVG9rZW4SHC5tdXN0ZXIudjEuSXNzdWVUb2tlblJlcXVlc3QaHS5tdXN0ZXIudjEuSXNzdWVUb2tlblJlc3BvbnNlIgmquxgFCgECEAISVwoLVmVyaWZ5VG9rZW4SHS5tdXN0ZXIudjEuVmVyaWZ5VG9rZW5SZXF1ZXN0Gh4ubXVzdGVyLnYxLlZlcmlmeVRva2VuUmVzcG9uc2UiCaq7GAUKAQIQARJnChBSb3RhdGVTaWduaW5nS2V5EiIubXVzdGVyLnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0GiMubXVzdGVyLnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZSIKqrsYBgoCAQIQAxJnCg9MaXN0U2lnbmluZ0tleXMSIS5tdXN0ZXIudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBoiLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSINkAIBqrsYBgoCAQIQAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_token, file_muster_v1_user]);
 
 /**
  * What IssueToken takes.
@@ -311,11 +311,101 @@ export const VerifyTokenResponseSchema: GenMessage<VerifyTokenResponse, {jsonTyp
   messageDesc(file_muster_v1_token_service, 3);
 
 /**
+ * What RotateSigningKey takes.
+ *
+ * @generated from message muster.v1.RotateSigningKeyRequest
+ */
+export type RotateSigningKeyRequest = Message<"muster.v1.RotateSigningKeyRequest"> & {
+  /**
+   * How: GRACEFUL or REVOKE_ALL.
+   *
+   * @generated from field: muster.v1.RotationMode mode = 1;
+   */
+  mode: RotationMode;
+
+  /**
+   * The project. Empty: that of the credential.
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId: string;
+};
+
+/**
+ * What RotateSigningKey takes.
+ *
+ * @generated from message muster.v1.RotateSigningKeyRequest
+ */
+export type RotateSigningKeyRequestJson = {
+  /**
+   * How: GRACEFUL or REVOKE_ALL.
+   *
+   * @generated from field: muster.v1.RotationMode mode = 1;
+   */
+  mode?: RotationModeJson;
+
+  /**
+   * The project. Empty: that of the credential.
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId?: string;
+};
+
+/**
+ * Describes the message muster.v1.RotateSigningKeyRequest.
+ * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
+ */
+export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest, {jsonType: RotateSigningKeyRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 4);
+
+/**
+ * What RotateSigningKey answers.
+ *
+ * @generated from message muster.v1.RotateSigningKeyResponse
+ */
+export type RotateSigningKeyResponse = Message<"muster.v1.RotateSigningKeyResponse"> & {
+  /**
+   * The key that is to sign, or signs already.
+   *
+   * @generated from field: muster.v1.SigningKey key = 1;
+   */
+  key?: SigningKey | undefined;
+};
+
+/**
+ * What RotateSigningKey answers.
+ *
+ * @generated from message muster.v1.RotateSigningKeyResponse
+ */
+export type RotateSigningKeyResponseJson = {
+  /**
+   * The key that is to sign, or signs already.
+   *
+   * @generated from field: muster.v1.SigningKey key = 1;
+   */
+  key?: SigningKeyJson;
+};
+
+/**
+ * Describes the message muster.v1.RotateSigningKeyResponse.
+ * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
+ */
+export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse, {jsonType: RotateSigningKeyResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 5);
+
+/**
  * What ListSigningKeys takes.
  *
  * @generated from message muster.v1.ListSigningKeysRequest
  */
 export type ListSigningKeysRequest = Message<"muster.v1.ListSigningKeysRequest"> & {
+  /**
+   * The project. Empty: that of the credential.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
 };
 
 /**
@@ -324,6 +414,12 @@ export type ListSigningKeysRequest = Message<"muster.v1.ListSigningKeysRequest">
  * @generated from message muster.v1.ListSigningKeysRequest
  */
 export type ListSigningKeysRequestJson = {
+  /**
+   * The project. Empty: that of the credential.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId?: string;
 };
 
 /**
@@ -331,7 +427,7 @@ export type ListSigningKeysRequestJson = {
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest, {jsonType: ListSigningKeysRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_token_service, 4);
+  messageDesc(file_muster_v1_token_service, 6);
 
 /**
  * What ListSigningKeys answers.
@@ -366,7 +462,59 @@ export type ListSigningKeysResponseJson = {
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse, {jsonType: ListSigningKeysResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_token_service, 5);
+  messageDesc(file_muster_v1_token_service, 7);
+
+/**
+ * How a signing key is rotated.
+ *
+ * @generated from enum muster.v1.RotationMode
+ */
+export const RotationMode = {
+  /**
+   * Not chosen; refused.
+   *
+   * @generated from enum value: ROTATION_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The new key is PREPARED: published in the JWKS ahead of its use. After the prepare time (`MUSTER_SIGNING_KEY_PREPARE_TIME`, 1 min) it
+   * begins to sign by itself; the key before it signs no more and stays until the last of its tokens has ended. While a key is prepared
+   * another graceful rotation makes none and answers that one.
+   *
+   * @generated from enum value: ROTATION_MODE_GRACEFUL = 1;
+   */
+  GRACEFUL: 1,
+
+  /**
+   * The new key signs at once, and all other keys are gone from the JWKS and for verification, on every server within a second: every
+   * JWT of the project ends, those that are not kept included. Whoever verifies by the JWKS holds on to the old keys for as long as they
+   * keep it (`max-age` is 30 s).
+   *
+   * @generated from enum value: ROTATION_MODE_REVOKE_ALL = 2;
+   */
+  REVOKE_ALL: 2,
+} as const;
+
+/**
+ * How a signing key is rotated.
+ *
+ * @generated from enum muster.v1.RotationMode
+ */
+export type RotationMode = (typeof RotationMode)[keyof typeof RotationMode] | UnknownEnum;
+
+/**
+ * How a signing key is rotated.
+ *
+ * @generated from enum muster.v1.RotationMode
+ */
+export type RotationModeJson = "ROTATION_MODE_UNSPECIFIED" | "ROTATION_MODE_GRACEFUL" | "ROTATION_MODE_REVOKE_ALL";
+
+/**
+ * Describes the enum muster.v1.RotationMode.
+ */
+export const RotationModeSchema: GenEnum<RotationMode, RotationModeJson> = /*@__PURE__*/
+  enumDesc(file_muster_v1_token_service, 0);
 
 /**
  * Mints and checks the tokens of a project's users.
@@ -397,7 +545,19 @@ export const TokenService: GenService<{
     output: typeof VerifyTokenResponseSchema;
   },
   /**
-   * Lists the keys that the project's tokens are signed with, newest first.
+   * Has a new key sign the project's tokens, of the project's `signing_algorithm`. The modes say what becomes of the tokens there are.
+   * Sessions and refresh tokens are not signed by the key: they live on either way, and get access tokens of the new key.
+   * Reasons: PROJECT_NOT_FOUND, SIGNING_KEYS_FULL (for a graceful rotation).
+   *
+   * @generated from rpc muster.v1.TokenService.RotateSigningKey
+   */
+  rotateSigningKey: {
+    methodKind: "unary";
+    input: typeof RotateSigningKeyRequestSchema;
+    output: typeof RotateSigningKeyResponseSchema;
+  },
+  /**
+   * Lists the signing keys of a project that are not gone, the last to sign first. Reasons: PROJECT_NOT_FOUND.
    *
    * @generated from rpc muster.v1.TokenService.ListSigningKeys
    */
