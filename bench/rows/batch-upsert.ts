@@ -4,9 +4,11 @@ import type { User } from "../../src/gen/muster/v1/user_pb.ts";
 import {
   BatchUpsertUsersRequestSchema,
   BatchUpsertUsersResponseSchema,
+  UpsertOutcome,
 } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createIds } from "../../src/ids.ts";
-import { UPSERT_USERS, type UserRow } from "../../src/users/user-statements.ts";
+import { UPSERT_USERS } from "../../src/users/upsert-statements.ts";
+import type { UserRow } from "../../src/users/user-statements.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools, Side } from "../harness/row.ts";
 import { userNumber } from "../harness/tenant.ts";
@@ -19,7 +21,15 @@ interface World {
 
 const SIZE = 1_000;
 
-const caseOf = (name: string, created: boolean, userAt: (n: number, side: Side) => User): CallCase<World> => ({
+/** A hash that another system has kept: its checks are not what is measured. */
+const HASH = "$2b$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+const caseOf = (
+  name: string,
+  created: boolean,
+  userAt: (n: number, side: Side) => User,
+  passwordHash = "",
+): CallCase<World> => ({
   name,
   concurrency: [2],
   call: ({ accessKey }, side) =>
@@ -32,7 +42,7 @@ const caseOf = (name: string, created: boolean, userAt: (n: number, side: Side) 
         const numbers = Array.from({ length: SIZE }, (_, i) => batch * SIZE + i);
         const users = numbers.map((n) => userAt(n, side));
         return create(BatchUpsertUsersRequestSchema, {
-          users: users.map((user) => ({ externalId: user.externalId, user })),
+          users: users.map((user) => ({ externalId: user.externalId, user, passwordHash })),
         });
       },
       comparable({ results }) {
@@ -50,18 +60,25 @@ function batchFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
   const newId = createIds(systemClock);
   return async (message) => {
     const { users } = fromBinary(BatchUpsertUsersRequestSchema, message);
-    const records = users.map(({ externalId, user }) => ({
+    const statement = users[0]?.passwordHash ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
+    const records = users.map(({ externalId, user, passwordHash }) => ({
       id: newId(),
       external_id: externalId,
       event_id: newId(),
+      ...(passwordHash && { password_hash: passwordHash }),
       ...columnsOf(user as User),
     }));
     const values = [projectId, BENCH_MASK, new Date(), JSON.stringify(records), []];
-    const { rows } = await pool.query<UserRow & { created: boolean }>({ ...UPSERT_USERS, values, types: ROW_TYPES });
+    const { rows } = await pool.query<UserRow & { outcome: string }>({
+      ...statement,
+      values,
+      types: ROW_TYPES,
+    });
     const written = new Map(rows.map((it) => [it.externalId, it]));
     const results = users.map(({ externalId }) => {
-      const it = written.get(externalId) as UserRow & { created: boolean };
-      return { user: userOf(it), created: it.created };
+      const it = written.get(externalId) as UserRow & { outcome: string };
+      const outcome = it.outcome === "created" ? UpsertOutcome.CREATED : UpsertOutcome.UNCHANGED;
+      return { user: userOf(it), created: it.outcome === "created", outcome };
     });
     return toBinary(BatchUpsertUsersResponseSchema, create(BatchUpsertUsersResponseSchema, { results }));
   };
@@ -80,6 +97,12 @@ export const row: CallRow<World> = {
       externalId: `${side}-${n}`,
       email: `${side}.${n}@example.com`,
     })),
+    caseOf(
+      "new, with hashes",
+      true,
+      (n, side) => ({ ...userNumber(n), externalId: `${side}-hashed-${n}`, email: `${side}.hashed.${n}@example.com` }),
+      HASH,
+    ),
     caseOf("unchanged", false, (n) => userNumber(n % SIZE)),
   ],
 };

@@ -7,7 +7,8 @@ import {
   UpsertUserResponseSchema,
 } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createIds } from "../../src/ids.ts";
-import { UPSERT_USER, type UserRow } from "../../src/users/user-statements.ts";
+import { UPSERT_USER } from "../../src/users/upsert-statements.ts";
+import type { UserRow } from "../../src/users/user-statements.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools, Side } from "../harness/row.ts";
 import { userNumber } from "../harness/tenant.ts";
@@ -78,9 +79,13 @@ function upsertFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
     const { externalId, user } = fromBinary(UpsertUserRequestSchema, message);
     const head = [projectId, BENCH_MASK, new Date(), newId(), externalId, newId()];
     const values = [...head, ...profileValues(user as User), []];
-    const { rows } = await pool.query<UserRow & { created: boolean }>({ ...UPSERT_USER, values, types: ROW_TYPES });
-    const [written] = rows as [UserRow & { created: boolean }];
-    const answer = create(UpsertUserResponseSchema, { user: userOf(written), created: written.created });
+    const { rows } = await pool.query<UserRow & { outcome: string }>({
+      ...UPSERT_USER.plain,
+      values,
+      types: ROW_TYPES,
+    });
+    const [written] = rows as [UserRow & { outcome: string }];
+    const answer = create(UpsertUserResponseSchema, { user: userOf(written), created: written.outcome === "created" });
     return toBinary(UpsertUserResponseSchema, answer);
   };
 }

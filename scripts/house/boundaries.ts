@@ -27,7 +27,7 @@ const FOUNDATION = [
 ];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
-const DATABASE = ["transaction", "statement", "constraints", "listener", "notifier", "last-known"].map(
+const DATABASE = ["transaction", "statement", "rehearse", "constraints", "listener", "notifier", "last-known"].map(
   (file) => `**/db/${file}.ts`,
 );
 

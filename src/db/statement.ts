@@ -59,7 +59,7 @@ async function run<Row extends QueryResultRow>(
 }
 
 /** A connection of the pool. A caller that leaves while it waits leaves at once, and its place in the queue comes to nothing. */
-async function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
+export async function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
   const connecting = pool.connect();
   if (!signal) return connecting;
   const left = Promise.withResolvers<never>();

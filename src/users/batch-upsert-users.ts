@@ -1,47 +1,61 @@
+import { rehearse } from "../db/rehearse.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { matchesPattern } from "../projects/projects.ts";
-import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { requireLogin } from "./login.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
-import { type UpsertedUser, type UserInput, type UserPorts, upsertUser } from "./upsert-user.ts";
-import { UPSERT_USERS, type UserRow } from "./user-statements.ts";
+import { UPSERT_USERS } from "./upsert-statements.ts";
+import {
+  type SettledUser,
+  settleUser,
+  type UpsertedUser,
+  type UserInput,
+  type UserPorts,
+  type WritePorts,
+  writeUser,
+} from "./upsert-user.ts";
+import type { UserRow } from "./user-statements.ts";
 
 /** What came of one item: the user, or why there is none. */
 export type UpsertResult = UpsertedUser | MusterError;
 
-interface Item extends UserInput {
+interface Item extends SettledUser {
   readonly position: number;
 }
 
 /**
  * `upsertUser` for many, an answer for each in their order: one statement for those that write the same fields. Items that fail
- * together are tried in halves until the culprits stand alone.
+ * together are tried in halves until the culprits stand alone. `validateOnly`: all of it is taken back in the end.
  */
 export async function batchUpsertUsers(
   ports: UserPorts,
   scope: ProjectScope,
   inputs: readonly UserInput[],
+  validateOnly = false,
 ): Promise<UpsertResult[]> {
   const results: UpsertResult[] = [];
-  const { userIdPattern } = (await ports.projects.get(scope.projectId)).settings;
-  const isTaken = ({ externalId }: UserInput) => !externalId || matchesPattern(userIdPattern, externalId);
-  for (const wave of wavesOf(await settledItems(ports, scope, inputs, results))) {
-    const taken = wave.filter(isTaken);
+  // Before anything is written: what a rehearsal waits for must not wait for the connections that rehearsals hold.
+  const items = await settledItems(ports, scope, inputs, results);
+  const write = (pool: WritePorts["db"]["pool"]) => writeItems({ ...ports, db: { pool } }, scope, items, results);
+  if (validateOnly) await rehearse(ports.db.pool, write, scope.signal);
+  else await write(ports.db.pool);
+  return results;
+}
+
+async function writeItems(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]) {
+  for (const wave of wavesOf(items)) {
+    const taken = wave.filter(({ mayCreate }) => mayCreate);
     for (const group of Map.groupBy(taken, ({ change }) => alikeBy(change)).values())
       await many(ports, scope, group, results);
-    for (const item of wave) if (!isTaken(item)) await one(ports, scope, item, results);
+    for (const item of wave) if (!item.mayCreate) await one(ports, scope, item, results);
   }
-  return results;
 }
 
 /** What items must have in common to be written by one statement. */
 const alikeBy = ({ fields, removedAttributes = [] }: ProfileChange): string => `${maskOf(fields)} ${removedAttributes}`;
 
-/** The items with their logins and attributes held against the rules; what one fails for is its result. */
+/** The items held against the rules; what one fails for is its result. */
 async function settledItems(
-  { db, attributes }: UserPorts,
+  ports: UserPorts,
   scope: ProjectScope,
   inputs: readonly UserInput[],
   results: UpsertResult[],
@@ -49,9 +63,7 @@ async function settledItems(
   const items: Item[] = [];
   for (const [position, input] of inputs.entries()) {
     try {
-      await requireLogin(db, scope, input.change);
-      const change = await settleAttributes(attributes, scope.projectId, input.change);
-      items.push({ ...input, position, change });
+      items.push({ ...(await settleUser(ports, scope, input)), position });
     } catch (error) {
       results[position] = ownFault(error);
     }
@@ -77,15 +89,15 @@ function wavesOf(items: readonly Item[]): Item[][] {
   return waves;
 }
 
-async function one(ports: UserPorts, scope: ProjectScope, item: Item, results: UpsertResult[]): Promise<void> {
+async function one(ports: WritePorts, scope: ProjectScope, item: Item, results: UpsertResult[]): Promise<void> {
   try {
-    results[item.position] = await upsertUser(ports, scope, item);
+    results[item.position] = await writeUser(ports, scope, item);
   } catch (error) {
     results[item.position] = ownFault(error);
   }
 }
 
-async function many(ports: UserPorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<void> {
+async function many(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<void> {
   const [only] = items;
   if (!only) return;
   if (items.length === 1) return one(ports, scope, only, results);
@@ -105,20 +117,23 @@ async function many(ports: UserPorts, scope: ProjectScope, items: Item[], result
 }
 
 async function writeAll(
-  { db, clock, newId }: UserPorts,
+  { db, clock, newId }: WritePorts,
   scope: ProjectScope,
   items: readonly Item[],
 ): Promise<Map<number, UpsertedUser>> {
   const positions = new Map<string, number>();
-  const records = items.map(({ position, externalId, change }) => {
+  const records = items.map(({ position, externalId, change, passwordHash }) => {
     const id = newId();
     positions.set(externalId || id, position);
     const profile = PROFILE_COLUMNS.map((column) => [column.name, column.value(change.values)]);
-    return { id, external_id: externalId || id, event_id: newId(), ...Object.fromEntries(profile) };
+    const password = passwordHash !== undefined && { password_hash: passwordHash };
+    return { id, external_id: externalId || id, event_id: newId(), ...password, ...Object.fromEntries(profile) };
   });
   const { fields, removedAttributes } = items[0]?.change ?? { fields: new Set() };
   const mask = maskOf(fields);
   const values = [scope.projectId, mask, new Date(clock.now()), JSON.stringify(records), removedAttributes ?? []];
-  const rows = await query<UserRow & { created: boolean }>(db.pool, UPSERT_USERS, values, scope.signal);
-  return new Map(rows.map(({ created, ...user }) => [positions.get(user.externalId) ?? -1, { user, created }]));
+  const hasPasswords = items.some(({ passwordHash }) => passwordHash !== undefined);
+  const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
+  const rows = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
+  return new Map(rows.map(({ outcome, ...user }) => [positions.get(user.externalId) ?? -1, { user, outcome }]));
 }

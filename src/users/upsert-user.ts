@@ -8,9 +8,10 @@ import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
 import { requireLogin } from "./login.ts";
+import { parsePasswordHash } from "./passwords/password-hash.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
-import { updateUser } from "./update-user.ts";
-import { UPSERT_USER, type UserRow } from "./user-statements.ts";
+import { UPSERT_USER } from "./upsert-statements.ts";
+import type { UserRow } from "./user-statements.ts";
 
 export interface UserPorts {
   readonly db: Database;
@@ -25,13 +26,23 @@ export interface UserInput {
   /** Empty: one is generated and a user made. */
   readonly externalId: string;
   readonly change: ProfileChange;
+  /** Another system's hash of the user's password; undefined: the user keeps what it has. */
+  readonly passwordHash?: string | undefined;
+}
+
+/** The same, held against the rules. */
+export interface SettledUser extends UserInput {
+  /** Whether the project takes the external id for a new user. Those that came onto the roll before it had its pattern stay. */
+  readonly mayCreate: boolean;
 }
 
 export interface UpsertedUser {
   readonly user: UserRow;
-  /** Whether this call made it. */
-  readonly created: boolean;
+  readonly outcome: "created" | "changed" | "unchanged";
 }
+
+/** What writes need. */
+export type WritePorts = Pick<UserPorts, "clock" | "newId"> & { readonly db: Pick<Database, "pool"> };
 
 /** A row that another call made in the same moment is seen by the next try. */
 const TRIES = 5;
@@ -39,39 +50,50 @@ const TRIES = 5;
 /**
  * Makes a user, with its `user.created`, or brings it up to date: one statement. Of any number of racing calls for one external
  * id exactly one answers `created`. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a new external id the project does not take,
- * an attribute that its definition does not, or a login against the rules.
+ * an attribute that its definition does not, a login against the rules, or a hash that is not taken.
  */
 export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
-  const { db, clock, newId, projects } = ports;
+  return writeUser(ports, scope, await settleUser(ports, scope, input));
+}
+
+/** Holds a user against the rules that the database does not keep. REQUEST_INVALID, PRINCIPAL_NOT_ALLOWED. */
+export async function settleUser(
+  { db, projects, attributes }: UserPorts,
+  scope: ProjectScope,
+  input: UserInput,
+): Promise<SettledUser> {
+  const { externalId, passwordHash } = input;
+  const fault = passwordHash === undefined ? undefined : parsePasswordHash(passwordHash);
+  if (typeof fault === "string") throw invalid("password_hash", fault);
   const { userIdPattern } = (await projects.get(scope.projectId)).settings;
-  if (input.externalId && !matchesPattern(userIdPattern, input.externalId)) return updateOnly(ports, scope, input);
-  const id = newId();
-  const externalId = input.externalId || id;
   await requireLogin(db, scope, input.change);
-  const change = await settleAttributes(ports.attributes, scope.projectId, input.change);
+  const change = await settleAttributes(attributes, scope.projectId, input.change);
+  return { externalId, change, passwordHash, mayCreate: !externalId || matchesPattern(userIdPattern, externalId) };
+}
+
+/** Writes a user that was held against the rules. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for an external id. */
+export async function writeUser(
+  { db, clock, newId }: WritePorts,
+  scope: ProjectScope,
+  { externalId, change, passwordHash, mayCreate }: SettledUser,
+): Promise<UpsertedUser> {
+  const id = newId();
   const profile = PROFILE_COLUMNS.map((column) => column.value(change.values));
-  const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), id, externalId];
+  const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), id, externalId || id];
+  const tail = [...profile, change.removedAttributes ?? [], ...(passwordHash === undefined ? [] : [passwordHash])];
+  const statement = statementFor(mayCreate, passwordHash !== undefined);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const [row] = await query<UserRow & { created: boolean }>(
-      db.pool,
-      UPSERT_USER,
-      [...head, newId(), ...profile, change.removedAttributes ?? []],
-      scope.signal,
-    );
+    const values = [...head, newId(), ...tail];
+    const [row] = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
+    if (!row && !mayCreate) throw invalid("external_id", "does not match the project's user_id_pattern");
     if (!row) continue;
-    const { created, ...user } = row;
-    return { user, created };
+    const { outcome, ...user } = row;
+    return { user, outcome };
   }
   throw new MusterError("CONFLICT");
 }
 
-/** Users that came onto the roll before the project had its pattern stay as they are. */
-async function updateOnly(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
-  try {
-    const key = { by: "externalId", value: input.externalId } as const;
-    return { user: await updateUser(ports, scope, key, input.change), created: false };
-  } catch (error) {
-    if (!(error instanceof MusterError && error.reason === "USER_NOT_FOUND")) throw error;
-    throw invalid("external_id", "does not match the project's user_id_pattern");
-  }
+function statementFor(mayCreate: boolean, hasPassword: boolean) {
+  if (mayCreate) return hasPassword ? UPSERT_USER.withPassword : UPSERT_USER.plain;
+  return hasPassword ? UPSERT_USER.existingWithPassword : UPSERT_USER.existing;
 }

@@ -2,7 +2,12 @@ import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError, type Violation } from "../errors.ts";
 import type { Status } from "../gen/google/rpc/status_pb.ts";
-import { type UpsertUserRequest, UpsertUserRequestSchema, type UserService } from "../gen/muster/v1/user_service_pb.ts";
+import {
+  UpsertOutcome,
+  type UpsertUserRequest,
+  UpsertUserRequestSchema,
+  type UserService,
+} from "../gen/muster/v1/user_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { addLocator } from "./add-locator.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
@@ -45,14 +50,15 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
   return {
     async upsertUser(request, context) {
       const { projectId } = projectCallerOf(context);
-      const { user, created } = await upsertUser(ports, { projectId, signal: context.signal }, await inputOf(request));
-      return { user: userMessage(user), created };
+      const scope = { projectId, signal: context.signal };
+      const { user, outcome } = await upsertUser(ports, scope, await inputOf(request));
+      return { user: userMessage(user), created: outcome === "created" };
     },
-    async batchUpsertUsers({ users }, context) {
+    async batchUpsertUsers({ users, validateOnly }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
       const items = await Promise.all(users.map((item) => itemOf(ports, item)));
       const valid = items.filter((item): item is UserInput => !(item instanceof MusterError));
-      const written = (await batchUpsertUsers(ports, scope, valid)).values();
+      const written = (await batchUpsertUsers(ports, scope, valid, validateOnly)).values();
       const results = items.map((item) => (item instanceof MusterError ? item : written.next().value));
       return { results: results.map((result) => resultMessage(ports, context.signal, result)) };
     },
@@ -154,9 +160,10 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
 /** A user that gets this far writes of itself. */
 const writerOf = ({ kind }: ProjectCaller) => (kind === "user" ? "SELF" : "SYSTEM");
 
-const inputOf = async ({ externalId, user, updateMask }: UpsertUserRequest): Promise<UserInput> => ({
-  externalId,
-  change: await profileChange(user, updateMask, "SYSTEM"),
+const inputOf = async (request: UpsertUserRequest): Promise<UserInput> => ({
+  externalId: request.externalId,
+  change: await profileChange(request.user, request.updateMask, "SYSTEM"),
+  passwordHash: request.passwordHash || undefined,
 });
 
 /** An item of a batch, or what is wrong with it. */
@@ -171,7 +178,14 @@ async function itemOf({ check }: UserServicePorts, item: UpsertUserRequest): Pro
   }
 }
 
+const OUTCOMES = {
+  created: UpsertOutcome.CREATED,
+  changed: UpsertOutcome.CHANGED,
+  unchanged: UpsertOutcome.UNCHANGED,
+} as const;
+
 function resultMessage(ports: UserServicePorts, signal: AbortSignal, result: UpsertResult | undefined) {
   if (!result || result instanceof MusterError) return { error: ports.statusOf(result, signal) };
-  return { user: userMessage(result.user), created: result.created };
+  const { user, outcome } = result;
+  return { user: userMessage(user), created: outcome === "created", outcome: OUTCOMES[outcome] };
 }

@@ -15,7 +15,7 @@ export type UserRow = Omit<
 const COMPARED = ["login_key", "login_skeleton", "email_key", "name_key"];
 
 /** Columns as they are named in the table and in a row. */
-const COLUMNS = [
+export const COLUMNS = [
   "id",
   "external_id",
   ...PROFILE_COLUMNS.map(({ name }) => name).filter((name) => !COMPARED.includes(name)),
@@ -63,7 +63,8 @@ function assigned(
   return `case when ${mask} & ${bitOf(field)} <> 0 then ${incoming(name)} ${cleared}else u.${name} end`;
 }
 
-function assignments(mask: string, now: string, incoming: (column: string) => string, removed: string) {
+/** SQL for an update of `u`: what it sets, and whether that differs from what is there. */
+export function assignments(mask: string, now: string, incoming: (column: string) => string, removed: string) {
   const values = PROFILE_COLUMNS.map((column) => assigned(column, mask, incoming, removed));
   const set = PROFILE_COLUMNS.map(({ name }, i) => `${name} = ${values[i]}`);
   return {
@@ -72,92 +73,6 @@ function assignments(mask: string, now: string, incoming: (column: string) => st
     changes: `(${PROFILE_COLUMNS.map(({ name }) => `u.${name}`).join(", ")}) is distinct from (${values.join(", ")})`,
   };
 }
-
-/** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
-const CREATED_EVENT = (() => {
-  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time", "locators"];
-  const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
-  const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
-  const shown = ["value", "verified", "primary"].map((name) => `'${name}', l -> '${name}'`).join(", ");
-  return `jsonb_build_object('user', jsonb_strip_nulls(jsonb_build_object(${plain.join(", ")},
-    'locators', (select jsonb_agg(jsonb_build_object('type', 'LOCATOR_TYPE_' || upper(l ->> 'type'), ${shown}) order by position)
-      from jsonb_array_elements(written.locators) with ordinality as held (l, position)),
-    'location', case when written.latitude is not null then
-      jsonb_build_object('latitude', written.latitude, 'longitude', written.longitude) end,
-    'birthdate', case when written.birthdate is not null then
-      jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
-})();
-
-const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
-
-/**
- * Inserts or updates, with the event of each insert, in one statement. Gives a row per user; none for a user that another
- * transaction made after this statement began and that is already as it should be: the caller then runs it again.
- * $1 project, $2 mask, $3 time.
- */
-function upsertSql(parts: {
-  input: string;
-  source: string;
-  externalIds: string;
-  eventFrom: string;
-  eventId: string;
-  removed: string;
-}) {
-  const { set, changes } = assignments("$2::int", "excluded.update_time", (name) => `excluded.${name}`, parts.removed);
-  return `
-    with ${parts.input} written as (
-      insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
-      ${parts.source}
-      on conflict (project_id, external_id) do update set ${set} where ${changes}
-      returning ${qualified("u")}, u.xmax = 0 as created
-    ), event as (${appendEventSql({
-      from: parts.eventFrom,
-      where: "written.created",
-      projectId: "$1::uuid",
-      id: parts.eventId,
-      type: "user.created",
-      userId: "written.id",
-      data: CREATED_EVENT,
-      createTime: "$3::timestamptz",
-    })})
-    select ${AS_ROW}, created from written
-    union all
-    select ${AS_ROW}, false from users
-    where project_id = $1 and external_id = any(${parts.externalIds})
-      and not exists (select from written where written.external_id = users.external_id)`;
-}
-
-/** One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove. */
-export const UPSERT_USER: Statement = {
-  name: "users_upsert",
-  text: upsertSql({
-    input: "",
-    source: `values ($1::uuid, $4::uuid, $5::text, ${PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ")},
-      $3::timestamptz, $3::timestamptz)`,
-    externalIds: "array[$5::text]",
-    eventFrom: "written",
-    eventId: "$6::uuid",
-    removed: `$${PROFILE_COLUMNS.length + 7}`,
-  }),
-};
-
-/**
- * Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}, $5 the keys of the
- * attributes to remove. Locks in the order of external ids.
- */
-export const UPSERT_USERS: Statement = {
-  name: "users_upsert_many",
-  text: upsertSql({
-    input: `input as materialized (select * from jsonb_to_recordset($4::jsonb) as r(id uuid, external_id text, event_id uuid,
-      ${PROFILE_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ")})),`,
-    source: `select $1::uuid, id, external_id, ${PROFILE_NAMES}, $3::timestamptz, $3::timestamptz from input
-      order by external_id collate "C"`,
-    externalIds: "array(select external_id from input)",
-    eventFrom: "written join input using (external_id)",
-    eventId: "input.event_id",
-    removed: "$5",
-  }),
-};
 
 type By = UserKey["by"];
 /** A statement for each way of naming a user. */

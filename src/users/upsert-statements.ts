@@ -1,0 +1,140 @@
+import type { Statement } from "../db/statement.ts";
+import { appendEventSql } from "../events/append-event.ts";
+import { keepPasswordSql } from "./passwords/password-statements.ts";
+import { PROFILE_COLUMNS } from "./profile.ts";
+import { AS_ROW, assignments, COLUMNS, qualified } from "./user-statements.ts";
+
+/** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
+const CREATED_EVENT = (() => {
+  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time", "locators"];
+  const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
+  const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
+  const shown = ["value", "verified", "primary"].map((name) => `'${name}', l -> '${name}'`).join(", ");
+  return `jsonb_build_object('user', jsonb_strip_nulls(jsonb_build_object(${plain.join(", ")},
+    'locators', (select jsonb_agg(jsonb_build_object('type', 'LOCATOR_TYPE_' || upper(l ->> 'type'), ${shown}) order by position)
+      from jsonb_array_elements(written.locators) with ordinality as held (l, position)),
+    'location', case when written.latitude is not null then
+      jsonb_build_object('latitude', written.latitude, 'longitude', written.longitude) end,
+    'birthdate', case when written.birthdate is not null then
+      jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
+})();
+
+const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
+
+/** What the statements that keep passwords have besides: those that are not there yet, and who gets them. */
+const PASSWORDS = {
+  replaced: `replaced as materialized (
+      select external_id from input i where i.password_hash is not null and not exists (
+        select from users x join passwords p on p.project_id = x.project_id and p.user_id = x.id
+        where x.project_id = $1 and x.external_id = i.external_id and p.imported and p.phc = i.password_hash)
+    ),`,
+  isReplaced: "or u.external_id in (select external_id from replaced)",
+  kept: `, kept as (${keepPasswordSql({
+    from: "written join replaced using (external_id) join input using (external_id)",
+    projectId: "$1::uuid",
+    userId: "written.id",
+    phc: "input.password_hash",
+    imported: "true",
+    time: "$3::timestamptz",
+  })})`,
+};
+
+interface UpsertParts {
+  readonly input: string;
+  readonly source: string;
+  readonly externalIds: string;
+  readonly eventFrom: string;
+  readonly eventId: string;
+  readonly removed: string;
+  readonly passwords: boolean;
+}
+
+/**
+ * Inserts or updates, with the event of each insert, in one statement. Gives a row per user; none for a user that another
+ * transaction made after this statement began and that is already as it should be: the caller then runs it again.
+ * $1 project, $2 mask, $3 time.
+ */
+function upsertSql({ passwords, ...parts }: UpsertParts) {
+  const { set, changes } = assignments("$2::int", "excluded.update_time", (name) => `excluded.${name}`, parts.removed);
+  return `
+    with ${parts.input} ${passwords ? PASSWORDS.replaced : ""} written as (
+      insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
+      ${parts.source}
+      on conflict (project_id, external_id) do update set ${set} where ${changes} ${passwords ? PASSWORDS.isReplaced : ""}
+      returning ${qualified("u")}, u.xmax = 0 as created
+    ) ${passwords ? PASSWORDS.kept : ""}, event as (${appendEventSql({
+      from: parts.eventFrom,
+      where: "written.created",
+      projectId: "$1::uuid",
+      id: parts.eventId,
+      type: "user.created",
+      userId: "written.id",
+      data: CREATED_EVENT,
+      createTime: "$3::timestamptz",
+    })})
+    select ${AS_ROW}, case when created then 'created' else 'changed' end as outcome from written
+    union all
+    select ${AS_ROW}, 'unchanged' from users
+    where project_id = $1 and external_id = any(${parts.externalIds})
+      and not exists (select from written where written.external_id = users.external_id)`;
+}
+
+const AFTER_PROFILE = PROFILE_COLUMNS.length + 7;
+
+function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: boolean }): Statement {
+  const input = `input as materialized (select $5::text as external_id, $${AFTER_PROFILE + 1}::text as password_hash),`;
+  // The lock keeps a user there until the end of the statement, which otherwise might make it anew.
+  const held = "held as (select from users where project_id = $1 and external_id = $5 for update),";
+  const profile = PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ");
+  return {
+    name: `users_upsert${mayCreate ? "" : "_existing"}${passwords ? "_with_password" : ""}`,
+    text: upsertSql({
+      input: (passwords ? input : "") + (mayCreate ? "" : held),
+      source: `select $1::uuid, $4::uuid, $5::text, ${profile}, $3::timestamptz, $3::timestamptz
+        ${mayCreate ? "" : "where exists (select from held)"}`,
+      externalIds: "array[$5::text]",
+      eventFrom: "written",
+      eventId: "$6::uuid",
+      removed: `$${AFTER_PROFILE}`,
+      passwords,
+    }),
+  };
+}
+
+/**
+ * One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove; `withPassword` then
+ * takes the hash. `existing` writes a user that is there, and makes none.
+ */
+export const UPSERT_USER = {
+  plain: upsertUser({ mayCreate: true, passwords: false }),
+  withPassword: upsertUser({ mayCreate: true, passwords: true }),
+  existing: upsertUser({ mayCreate: false, passwords: false }),
+  existingWithPassword: upsertUser({ mayCreate: false, passwords: true }),
+} as const;
+
+function upsertUsers({ passwords }: { passwords: boolean }): Statement {
+  const columns = PROFILE_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ");
+  return {
+    name: `users_upsert_many${passwords ? "_with_passwords" : ""}`,
+    text: upsertSql({
+      input: `input as materialized (select * from jsonb_to_recordset($4::jsonb) as r(id uuid, external_id text, event_id uuid,
+        ${columns}${passwords ? ", password_hash text" : ""})),`,
+      source: `select $1::uuid, id, external_id, ${PROFILE_NAMES}, $3::timestamptz, $3::timestamptz from input
+        order by external_id collate "C"`,
+      externalIds: "array(select external_id from input)",
+      eventFrom: "written join input using (external_id)",
+      eventId: "input.event_id",
+      removed: "$5",
+      passwords,
+    }),
+  };
+}
+
+/**
+ * Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}, `withPasswords` of
+ * {…, password_hash} too, $5 the keys of the attributes to remove. Locks in the order of external ids.
+ */
+export const UPSERT_USERS = {
+  plain: upsertUsers({ passwords: false }),
+  withPasswords: upsertUsers({ passwords: true }),
+} as const;
