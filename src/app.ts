@@ -108,7 +108,16 @@ export async function createApp(ports: AppPorts): Promise<App> {
     features.check,
     [...chain.rules.keys()].map((method) => method.input),
   );
-  const jobs = [...userJobs(ports), ...features.avatars.jobs, ...tokenJobs(ports), ...revocationJobs(ports)];
+  const deletionPorts = {
+    announceEnd: features.revocations.announceEnd,
+    announceDeletion: features.presence.announceDeletion,
+  };
+  const jobs = [
+    ...userJobs({ ...ports, ...deletionPorts, tokenTtlMs: features.tokenTtlMs }),
+    ...features.avatars.jobs,
+    ...tokenJobs(ports),
+    ...revocationJobs(ports),
+  ];
   resources.use(createJobs(ports, jobs));
   const running = resources.move();
   return {

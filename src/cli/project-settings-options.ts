@@ -15,6 +15,7 @@ export interface SettingsOptions {
   readonly corsOrigin?: string[];
   readonly defaultPresence?: string;
   readonly userIdPattern?: string;
+  readonly guestTtl?: number;
 }
 
 const ALGORITHMS = { ed25519: SigningAlgorithm.ED25519, es256: SigningAlgorithm.ES256, rs256: SigningAlgorithm.RS256 };
@@ -37,13 +38,14 @@ export function withSettings(command: Command): Command {
     .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
-    .option("--user-id-pattern <regexp>", "what new external ids must match");
+    .option("--user-id-pattern <regexp>", "what new external ids must match")
+    .option("--guest-ttl <span>", "how long a guest lives, such as 24h", optionValue(duration("1m", "720h")));
 }
 
 /** The settings that the options name. */
 export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
   const { tokenTtl, tokenTtlMax, signingAlgorithm, usersMayList, usersMayDeleteThemselves } = options;
-  const { corsOrigin, defaultPresence, userIdPattern } = options;
+  const { corsOrigin, defaultPresence, userIdPattern, guestTtl } = options;
   return {
     ...(tokenTtl !== undefined && { tokenTtl: durationFromMs(tokenTtl) }),
     ...(tokenTtlMax !== undefined && { tokenTtlMax: durationFromMs(tokenTtlMax) }),
@@ -53,6 +55,7 @@ export function settingsOf(options: SettingsOptions): MessageInitShape<typeof Pr
     ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),
     ...(userIdPattern !== undefined && { userIdPattern }),
+    ...(guestTtl !== undefined && { guestTtl: durationFromMs(guestTtl) }),
   };
 }
 

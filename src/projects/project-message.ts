@@ -24,6 +24,7 @@ const SETTINGS: { [N in SettingName]-?: { wire: string; read(message: SettingsMe
   usersMayDeleteThemselves: { wire: "users_may_delete_themselves", read: (m) => m.usersMayDeleteThemselves },
   corsOrigins: { wire: "cors_origins", read: (m) => (m.corsOrigins.length > 0 ? m.corsOrigins : undefined) },
   defaultPresence: { wire: "default_presence", read: (m) => m.defaultPresence || undefined },
+  guestTtlMs: { wire: "guest_ttl", read: (m) => m.guestTtl && durationMs(m.guestTtl) },
   userIdPattern: { wire: "user_id_pattern", read: (m) => m.userIdPattern || undefined },
 };
 
@@ -50,6 +51,7 @@ export function projectMessage({ id, displayName, settings, createTime, updateTi
       corsOrigins: [...settings.corsOrigins],
       defaultPresence: settings.defaultPresence,
       userIdPattern: settings.userIdPattern,
+      guestTtl: durationFromMs(settings.guestTtlMs),
     }),
     createTime: timestampFromDate(createTime),
     updateTime: timestampFromDate(updateTime),

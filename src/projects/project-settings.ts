@@ -13,15 +13,26 @@ export interface ProjectSettings {
   readonly defaultPresence: string;
   /** RE2; empty: every external id is taken. */
   readonly userIdPattern: string;
+  readonly guestTtlMs: number;
 }
 
 export type SettingName = keyof StoredSettings;
 
 const DAY_MS = 86_400_000;
+const GUEST_TTL_MS = DAY_MS;
+const TOKEN_TTL_MAX_MS = 30 * DAY_MS;
+
+/** SQL for `guestTtlMs` in force, of a column with what is stored: for statements over all projects. */
+export const guestTtlMsSql = (settings: string): string =>
+  `coalesce((${settings} ->> 'guestTtlMs')::float8, ${GUEST_TTL_MS})`;
+
+/** The same for `tokenTtlMaxMs`; `tokenTtlMs` is SQL for the instance's default life of a token. */
+export const tokenTtlMaxMsSql = (settings: string, tokenTtlMs: string): string =>
+  `coalesce((${settings} ->> 'tokenTtlMaxMs')::float8, greatest(${TOKEN_TTL_MAX_MS}, ${tokenTtlMs}))`;
 
 /** The settings with the defaults filled in. `tokenTtlMs` is the instance's default life of a token. */
 export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): ProjectSettings {
-  const tokenTtlMaxMs = stored.tokenTtlMaxMs ?? Math.max(30 * DAY_MS, tokenTtlMs);
+  const tokenTtlMaxMs = stored.tokenTtlMaxMs ?? Math.max(TOKEN_TTL_MAX_MS, tokenTtlMs);
   return {
     // The maximum holds for the default too: an instance-wide default may lie over a project's own maximum.
     tokenTtlMs: stored.tokenTtlMs ?? Math.min(tokenTtlMs, tokenTtlMaxMs),
@@ -32,6 +43,7 @@ export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): Pro
     corsOrigins: stored.corsOrigins ?? [],
     defaultPresence: stored.defaultPresence ?? "offline",
     userIdPattern: stored.userIdPattern ?? "",
+    guestTtlMs: stored.guestTtlMs ?? GUEST_TTL_MS,
   };
 }
 

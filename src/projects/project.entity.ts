@@ -13,6 +13,7 @@ export interface StoredSettings {
   corsOrigins?: string[];
   defaultPresence?: string;
   userIdPattern?: string;
+  guestTtlMs?: number;
 }
 
 /** A tenant. */

@@ -2,10 +2,10 @@ import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { type AnnounceEnd, beforeTimeAt, forgetAfter } from "../revocations/revocations.ts";
 import type { AnnounceDeletion } from "./announce-deletion.ts";
+import { DELETE_USER } from "./deletion-statements.ts";
 import { notFound, type ProjectScope, type UserIdentity } from "./find-user.ts";
 import type { UserPorts } from "./upsert-user.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
-import { DELETE_USER } from "./user-statements.ts";
 
 export interface DeletionPorts extends UserPorts {
   readonly announceEnd: AnnounceEnd;

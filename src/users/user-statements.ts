@@ -1,6 +1,5 @@
 import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
-import { endAccessSql } from "../revocations/revocations.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
@@ -140,33 +139,3 @@ export const UPDATE_USER = byKey((by) => {
       select ${AS_ROW}, false from users where ${at} and not exists (select from written)`,
   };
 });
-
-/**
- * Deletes one user, retires its id, ends all it was let in by, whenever that was issued, and says so: $1 project, $2 time,
- * $3 identifier, $4 event id, $5 when nothing of it is left that has not ended by itself.
- */
-export const DELETE_USER = byKey((by) => ({
-  name: `users_delete_by_${by}`,
-  text: `
-    with gone as (
-      delete from users where ${has(by, "$3")} returning id, external_id
-    ), retired as (
-      insert into deleted_users (project_id, id, delete_time) select $1::uuid, id, $2::timestamptz from gone
-    ), ended as (${endAccessSql({
-      from: "gone",
-      projectId: "$1::uuid",
-      subject: { userId: "id", beforeTime: "$5::timestamptz" },
-      cause: "USER_DELETED",
-      forgetAfterTime: "$5::timestamptz",
-      createTime: "$2::timestamptz",
-    })}), event as (${appendEventSql({
-      from: "gone",
-      projectId: "$1::uuid",
-      id: "$4::uuid",
-      type: "user.deleted",
-      userId: "id",
-      data: "jsonb_build_object('user_id', id, 'external_id', external_id)",
-      createTime: "$2::timestamptz",
-    })})
-    select id, external_id as "externalId" from gone`,
-}));

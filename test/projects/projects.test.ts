@@ -20,6 +20,7 @@ test("a new project has every setting, with its default", async () => {
     corsOrigins: [],
     defaultPresence: "offline",
     userIdPattern: "",
+    guestTtl: { seconds: 86_400n },
   });
   expect((await projects.getProject({ projectId: made?.id ?? "" })).project).toEqual(made);
 });
@@ -47,6 +48,8 @@ test("settings that make no sense are refused by the names of their fields", asy
   expect(await fieldsOf({ tokenTtl: { seconds: 7_200n }, tokenTtlMax: { seconds: 3_600n } })).toEqual([
     "settings.token_ttl",
   ]);
+  for (const seconds of [59n, 2_592_001n])
+    expect(await fieldsOf({ guestTtl: { seconds } })).toEqual(["settings.guest_ttl"]);
   expect(await fieldsOf({ userIdPattern: "(a" })).toEqual(["settings.user_id_pattern"]);
   expect(await fieldsOf({ corsOrigins: ["https://a.example/path"] })).toEqual(["settings.cors_origins[0]"]);
   expect((await refusalOf(projects.createProject({ displayName: "" }))).fields).toEqual(["display_name"]);

@@ -100,6 +100,16 @@ test("a removal that fails is tried again until it succeeds", async () => {
   await holds(keys);
 });
 
+test("the images of a guest go with it", async () => {
+  const keys = await s3.keys();
+  const users = await someUser();
+  const { user } = await users.setAvatar({ ref: alice, image: await someImage(11) });
+  await app.db.pool.query("update users set guest = true where id = $1", [user?.id]);
+  app.clock.step(24 * 60 * MINUTE);
+  await holds(keys);
+  expect((await visit(app, user?.avatarUrl ?? "")).status).toBe(404);
+});
+
 test("a bucket that refuses its key is a fault of the server, and the caller learns nothing of it", async () => {
   const avatarBucket = { ...s3.settings, secretAccessKey: "wrong" };
   const other = await startApp({ config: { avatarBucket } });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorReason } from "../../src/gen/muster/v1/error_reason_pb.ts";
+import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
@@ -41,17 +42,41 @@ test("the row of a token goes a day after the token has expired, and no sooner",
   const { signedToken } = await tokens.issueToken({ ref: alice, ttl: { seconds: 60n } });
   await tokens.issueToken({ ref: alice, ttl: { seconds: 7_200n } });
   const left = () => count("tokens where project_id = $1", [id]);
-  await clock.advance(23 * HOUR);
+  clock.step(23 * HOUR);
   await runs("expired-tokens");
   expect(await left()).toBe(2);
-  await clock.advance(HOUR + MINUTE);
+  clock.step(HOUR + MINUTE);
   await runs("expired-tokens");
   expect(await left()).toBe(1);
   const { active, reason } = await tokens.verifyToken({ token: signedToken });
   expect([active, reason]).toEqual([false, ErrorReason.TOKEN_EXPIRED]);
-  await clock.advance(2 * HOUR);
+  clock.step(2 * HOUR);
   await runs("expired-tokens");
   expect(await left()).toBe(0);
+});
+
+test("a guest whose time is over is deleted without anyone calling, and who watches it is told", async () => {
+  const { id: projectId, system } = await project();
+  const { user } = await system(UserService).upsertUser({ externalId: "alice" });
+  const id = user?.id ?? "";
+  await db.pool.query("update users set guest = true where project_id = $1 and id = $2", [projectId, id]);
+  const leaving = new AbortController();
+  const refs = [{ ref: { case: "id" as const, value: id } }];
+  const told: string[] = [];
+  const watching = (async () => {
+    for await (const { event } of system(PresenceService).watchPresence({ refs }, { signal: leaving.signal }))
+      if (event.case) told.push(event.case);
+  })().catch(() => {});
+  await expect.poll(() => told).toContain("snapshotComplete");
+  clock.step(23 * HOUR);
+  await runs("guests");
+  await system(UserService).getUser({ ref: alice });
+  clock.step(HOUR);
+  await runs("guests");
+  expect(await reasonOf(system(UserService).getUser({ ref: { ref: { case: "id", value: id } } }))).toBe("USER_DELETED");
+  await expect.poll(() => told).toContain("userDeleted");
+  leaving.abort();
+  await watching;
 });
 
 test("of thousands of expired rows none is left over", async () => {
@@ -62,7 +87,7 @@ test("of thousands of expired rows none is left over", async () => {
      select project_id, gen_random_uuid(), id, $2, $2 from users, generate_series(1, 2500) where project_id = $1`,
     [id, new Date(clock.now())],
   );
-  await clock.advance(25 * HOUR);
+  clock.step(25 * HOUR);
   await runs("expired-tokens");
   expect(await count("tokens where project_id = $1", [id])).toBe(0);
 });
@@ -79,11 +104,11 @@ test("what is kept of a code that was sent goes once it neither verifies anythin
   }
   expect(await reasonOf(ask())).toBe("RATE_LIMITED");
   const left = () => count("locator_codes where project_id = $1", [id]);
-  await clock.advance(45 * MINUTE);
+  clock.step(45 * MINUTE);
   await runs("locator-codes");
   expect(await reasonOf(ask())).toBe("RATE_LIMITED");
   expect(await left()).toBe(1);
-  await clock.advance(2 * HOUR);
+  clock.step(2 * HOUR);
   await runs("locator-codes");
   expect(await left()).toBe(0);
   await ask();

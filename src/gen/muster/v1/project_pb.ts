@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/project.proto.
  */
 export const file_muster_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKMBAoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESMgoOdXNlcnNfbWF5X2xpc3QYCSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj8KG3VzZXJzX21heV9kZWxldGVfdGhlbXNlbHZlcxgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSdgoMY29yc19vcmlnaW5zGA8gAygJQmC6SF2SAVoQMhgBIlRyUij/ATJNXmh0dHBzPzovL1thLXowLTkuLV0rKDpbMC05XXsxLDV9KT8kfF5odHRwcz86Ly9cW1swLTlhLWY6Ll0rXF0oOlswLTldezEsNX0pPyQSIQoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIHukgEcgIYQBIhCg91c2VyX2lkX3BhdHRlcm4YESABKAlCCLpIBXIDKP8BIqMBCglBY2Nlc3NLZXkSCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqOAQoQU2lnbmluZ0FsZ29yaXRobRIhCh1TSUdOSU5HX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEh0KGVNJR05JTkdfQUxHT1JJVEhNX0VEMjU1MTkQARIbChdTSUdOSU5HX0FMR09SSVRITV9FUzI1NhACEhsKF1NJR05JTkdfQUxHT1JJVEhNX1JTMjU2EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNBAoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESMgoOdXNlcnNfbWF5X2xpc3QYCSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj8KG3VzZXJzX21heV9kZWxldGVfdGhlbXNlbHZlcxgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSdgoMY29yc19vcmlnaW5zGA8gAygJQmC6SF2SAVoQMhgBIlRyUij/ATJNXmh0dHBzPzovL1thLXowLTkuLV0rKDpbMC05XXsxLDV9KT8kfF5odHRwcz86Ly9cW1swLTlhLWY6Ll0rXF0oOlswLTldezEsNX0pPyQSIQoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIHukgEcgIYQBIhCg91c2VyX2lkX3BhdHRlcm4YESABKAlCCLpIBXIDKP8BEj8KCWd1ZXN0X3R0bBgSIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiowEKCUFjY2Vzc0tleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo4BChBTaWduaW5nQWxnb3JpdGhtEiEKHVNJR05JTkdfQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASHQoZU0lHTklOR19BTEdPUklUSE1fRUQyNTUxORABEhsKF1NJR05JTkdfQUxHT1JJVEhNX0VTMjU2EAISGwoXU0lHTklOR19BTEdPUklUSE1fUlMyNTYQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * A tenant. Nothing of one project can be read or changed from another.
@@ -173,6 +173,14 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
    * @generated from field: string user_id_pattern = 17;
    */
   userIdPattern: string;
+
+  /**
+   * How long a guest lives, from when it came onto the roll: 1 min to 30 d. It is then deleted as by DeleteUser, within minutes, unless it
+   * became a full user before. Default 24 h.
+   *
+   * @generated from field: google.protobuf.Duration guest_ttl = 18;
+   */
+  guestTtl?: Duration | undefined;
 };
 
 /**
@@ -240,6 +248,14 @@ export type ProjectSettingsJson = {
    * @generated from field: string user_id_pattern = 17;
    */
   userIdPattern?: string;
+
+  /**
+   * How long a guest lives, from when it came onto the roll: 1 min to 30 d. It is then deleted as by DeleteUser, within minutes, unless it
+   * became a full user before. Default 24 h.
+   *
+   * @generated from field: google.protobuf.Duration guest_ttl = 18;
+   */
+  guestTtl?: DurationJson;
 };
 
 /**

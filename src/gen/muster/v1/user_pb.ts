@@ -502,7 +502,7 @@ export type User = Message<"muster.v1.User"> & {
   suspensions: Suspension[];
 
   /**
-   * Whether the user is temporary and has no credentials.
+   * Whether the user is temporary and has no credentials. It is deleted `guest_ttl` of the project after its `create_time`.
    *
    * @generated from field: bool guest = 22;
    */
@@ -704,7 +704,7 @@ export type UserJson = {
   suspensions?: SuspensionJson[];
 
   /**
-   * Whether the user is temporary and has no credentials.
+   * Whether the user is temporary and has no credentials. It is deleted `guest_ttl` of the project after its `create_time`.
    *
    * @generated from field: bool guest = 22;
    */
