@@ -1,5 +1,4 @@
 import type { Statement } from "../db/statement.ts";
-import { appendEventSql } from "../events/append-event.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
