@@ -23,7 +23,10 @@ export interface PlainResponse {
   readonly body?: string | Uint8Array;
 }
 
-/** A resource beside the RPCs. HEAD is answered from GET; a 200 gets an ETag, and If-None-Match is honoured (RFC 9110 §13). */
+/**
+ * A resource beside the RPCs. HEAD is answered from GET; a 200 gets an ETag, and If-None-Match is honoured (RFC 9110 §13). A route that
+ * knows its ETag before its content asks `isFresh` itself and answers 304.
+ */
 export interface HttpRoute {
   readonly method: "GET";
   /** Matches the whole path. */
@@ -80,8 +83,8 @@ function writeHead(response: NodeResponse, status: number, headers: Record<strin
   else response.writeHead(status, headers);
 }
 
-/** The weak comparison of RFC 9110 §13.1.2. */
-function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
+/** Whether what the client has is what it would be given: the weak comparison of RFC 9110 §13.1.2. */
+export function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
   if (!ifNoneMatch) return false;
   if (ifNoneMatch.trim() === "*") return true;
   return ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);

@@ -62,6 +62,35 @@ test("while the bucket is away, uploads and images are refused for the moment, a
   expect((await visit(app, before?.avatarUrl ?? "")).status).toBe(200);
 });
 
+test("who has an image already is told so without the bucket being asked, as long as it is some user's", async () => {
+  const keys = await s3.keys();
+  const users = await someUser();
+  const url = (await users.setAvatar({ ref: alice, image: await someImage(12) })).user?.avatarUrl ?? "";
+  let asked = 0;
+  s3.refuse((method) => {
+    if (method === "GET") asked += 1;
+    return false;
+  });
+  const first = await visit(app, url);
+  const etag = first.headers?.["etag"] ?? "";
+  expect([first.status, asked]).toEqual([200, 1]);
+  for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+    const { status, headers, body } = await visit(app, url, { "if-none-match": known });
+    const { "content-type": _, ...kept } = first.headers ?? {};
+    expect([known, status, headers, body]).toEqual([known, 304, kept, undefined]);
+  }
+  expect(asked).toBe(1);
+  expect((await visit(app, atSize(url, 64), { "if-none-match": etag })).status).toBe(200);
+  expect((await visit(app, url, { "if-none-match": `"${"0".repeat(64)}-256"` })).status).toBe(200);
+  expect(asked).toBe(3);
+  s3.refuse(() => true);
+  expect((await visit(app, url, { "if-none-match": etag })).status).toBe(304);
+  await users.deleteAvatar({ ref: alice });
+  expect((await visit(app, url, { "if-none-match": etag })).status).toBe(404);
+  s3.refuse(() => false);
+  await holds(keys);
+});
+
 test("an upload that fails half-way changes nothing, and what it left is removed", async () => {
   const users = await someUser();
   const { user: before } = await users.setAvatar({ ref: alice, image: await someImage(4) });

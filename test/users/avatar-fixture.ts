@@ -95,11 +95,15 @@ export const isLike = (one: Colour, other: Colour): boolean =>
   Math.max(Math.abs(one.r - other.r), Math.abs(one.g - other.g), Math.abs(one.b - other.b)) < 30;
 
 /** What the app answers at a URL, without a port. */
-export async function visit({ app }: TestApp, url: string): Promise<PlainResponse> {
+export async function visit(
+  { app }: TestApp,
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<PlainResponse> {
   const { pathname } = new URL(url);
   for (const route of app.httpRoutes) {
     const match = pathname.match(route.path);
-    if (match) return route.handle({ path: pathname, match, headers: {}, signal: new AbortController().signal });
+    if (match) return route.handle({ path: pathname, match, headers, signal: new AbortController().signal });
   }
   return { status: 404 };
 }

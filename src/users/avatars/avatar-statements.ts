@@ -41,6 +41,12 @@ export const HAS_AVATAR: Statement = {
     where a.project_id = $1 and a.user_id = $2 and a.hash = $3 and u.avatar_url = $4`,
 };
 
+/** Whether an avatar is some user's: $1 project, $2 hash. */
+export const KNOWS_AVATAR: Statement = {
+  name: "avatars_knows",
+  text: "select from avatars where project_id = $1 and hash = $2",
+};
+
 /** One size of an avatar: $1 project, $2 hash. Gives the image, or the object that holds it. */
 export const READ_AVATAR: Record<AvatarSize, Statement> = {
   64: readStatement(64),

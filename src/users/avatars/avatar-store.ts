@@ -18,6 +18,8 @@ export interface AvatarStore {
    * is such a user. STORAGE_UNAVAILABLE.
    */
   write(scope: ProjectScope, avatar: NewAvatar): Promise<boolean>;
+  /** Whether the avatar of this hash is some user's. STORAGE_UNAVAILABLE. */
+  has(scope: ProjectScope, hash: string): Promise<boolean>;
   /** One size of the avatar of this hash; undefined if it is no user's. STORAGE_UNAVAILABLE. */
   read(scope: ProjectScope, hash: string, size: AvatarSize): Promise<Uint8Array | undefined>;
 }

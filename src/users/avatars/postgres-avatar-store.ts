@@ -1,12 +1,17 @@
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import { query } from "../../db/statement.ts";
+import type { ProjectScope } from "../find-user.ts";
 import { AVATAR_SIZES } from "./avatar-images.ts";
-import { READ_AVATAR, WRITE_IMAGES } from "./avatar-statements.ts";
+import { KNOWS_AVATAR, READ_AVATAR, WRITE_IMAGES } from "./avatar-statements.ts";
 import type { AvatarStore } from "./avatar-store.ts";
 
 /** What a row says of one size: it holds the image, or names the object that does. */
 export type StoredAvatar = { readonly image: Buffer | null; readonly objectId: string | null };
+
+/** Whether a row holds the avatar, or names the object that does. STORAGE_UNAVAILABLE. */
+export const knowsAvatar = async (db: Database, scope: ProjectScope, hash: string): Promise<boolean> =>
+  (await query(db.pool, KNOWS_AVATAR, [scope.projectId, hash], scope.signal)).length > 0;
 
 /** Keeps the images in the database: they come and go in the transaction of their user. */
 export function createPostgresAvatarStore({
@@ -22,6 +27,7 @@ export function createPostgresAvatarStore({
       const values = [projectId, userId, new Date(clock.now()), hash, url, ...bytes];
       return (await query(db.pool, WRITE_IMAGES, values, signal)).length > 0;
     },
+    has: (scope, hash) => knowsAvatar(db, scope, hash),
     async read({ projectId, signal }, hash, size) {
       const [row] = await query<StoredAvatar>(db.pool, READ_AVATAR[size], [projectId, hash], signal);
       return row?.image ?? undefined;

@@ -7,7 +7,7 @@ import type { ProjectScope } from "../find-user.ts";
 import { AVATAR_SIZES, type AvatarImages, type AvatarSize } from "./avatar-images.ts";
 import { READ_AVATAR, RESERVE_OBJECT, WRITE_OBJECT } from "./avatar-statements.ts";
 import type { AvatarStore } from "./avatar-store.ts";
-import type { StoredAvatar } from "./postgres-avatar-store.ts";
+import { knowsAvatar, type StoredAvatar } from "./postgres-avatar-store.ts";
 import type { Bucket } from "./s3-bucket.ts";
 
 export interface S3AvatarStorePorts {
@@ -49,6 +49,7 @@ export function createS3AvatarStore({ db, clock, newId, bucket }: S3AvatarStoreP
       const values = [projectId, userId, new Date(clock.now()), hash, url, objectId];
       return (await query(db.pool, WRITE_OBJECT, values, signal)).length > 0;
     },
+    has: (scope, hash) => knowsAvatar(db, scope, hash),
     async read({ projectId, signal }, hash, size) {
       const [row] = await query<StoredAvatar>(db.pool, READ_AVATAR[size], [projectId, hash], signal);
       // One from the time before there was a bucket stands in its row.
