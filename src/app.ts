@@ -8,6 +8,7 @@ import type { Database } from "./db/orm.ts";
 import { MusterError } from "./errors.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
+import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
 import { UserService } from "./gen/muster/v1/user_service_pb.ts";
 import type { NewId } from "./ids.ts";
@@ -32,12 +33,18 @@ import { statusOf } from "./rpc/map-errors.ts";
 import type { Metrics } from "./rpc/metrics.ts";
 import { OPEN_SERVICES } from "./rpc/open-services.ts";
 import type { StreamRegistry } from "./rpc/open-streams.ts";
+import type { PageOrigins } from "./rpc/page-origin.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
+import { createSessionCookies } from "./rpc/session-cookies.ts";
 import type { MessageLimit } from "./rpc/strict-decode-request.ts";
 import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck, warmUp } from "./rpc/validate.ts";
 import { createSealer } from "./sealing.ts";
 import { createSenders } from "./senders/senders.ts";
+import { refreshService } from "./sessions/refresh-service.ts";
+import { sessionJobs } from "./sessions/session-jobs.ts";
+import { sessionService } from "./sessions/session-service.ts";
+import { createSessions } from "./sessions/sessions.ts";
 import { jwksRoutes } from "./tokens/jwks-routes.ts";
 import { tokenJobs } from "./tokens/token-jobs.ts";
 import { tokenService } from "./tokens/token-service.ts";
@@ -83,7 +90,7 @@ export interface App extends AsyncDisposable {
 }
 
 /** The services of the contract. An RPC of theirs without declared access and bucket stops the start. */
-export const SERVICES = [UserService, ProjectService, TokenService, PresenceService] as const;
+export const SERVICES = [UserService, ProjectService, SessionService, TokenService, PresenceService] as const;
 
 /**
  * The RPCs that take messages of more than 1 MiB, and how long, in bytes: an avatar has up to 5 MiB, which stand in JSON as base64.
@@ -116,6 +123,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     ...userJobs({ ...ports, ...deletionPorts, tokenTtlMs: features.tokenTtlMs }),
     ...features.avatars.jobs,
     ...tokenJobs(ports),
+    ...sessionJobs(ports),
     ...revocationJobs(ports),
   ];
   resources.use(createJobs(ports, jobs));
@@ -131,7 +139,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
 }
 
 async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
-  const { config, db, clock, newId, logger, publicUrl, streams } = ports;
+  const { config, db, clock, newId, logger, metrics, publicUrl, streams } = ports;
   const notifier = resources.use(createNotifier(db, systemClock, logger));
   const listener = resources.use(createListener(db.address, systemClock, logger));
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
@@ -141,6 +149,12 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
+  const prepareMs = config.signingKeyPrepareMs;
+  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs });
+  const onReuse = metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time");
+  const { accessTokens } = tokens;
+  const openSessions = () => sessionsOf(streams);
+  const sessionPorts = { db, clock, newId, logger, projects, sealer, accessTokens, announceEnd, onReuse, openSessions };
   return {
     tokenTtlMs,
     projects,
@@ -150,7 +164,8 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     senders: createSenders(config, clock, newId, logger),
     attributes: createAttributeDefinitions(db, clock),
     accessKeys: createAccessKeyVerifier(db, clock),
-    tokens: createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs: config.signingKeyPrepareMs }),
+    tokens,
+    sessions: resources.use(createSessions(sessionPorts)),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords: createPasswords({ db, clock, logger }),
@@ -158,6 +173,13 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     check: createCheck(),
     pageTokens: createPageTokens(config.encryptionKeys),
   };
+}
+
+/** The sessions whose tokens the open streams were opened with. */
+function* sessionsOf(streams: StreamRegistry) {
+  for (const caller of streams.callers())
+    if (caller.kind === "user" && caller.tokenId === caller.sessionId)
+      yield { projectId: caller.projectId, sessionId: caller.sessionId };
 }
 
 /** What a stream is refused with whose caller's access ended. */
@@ -171,7 +193,8 @@ function refusalOf(caller: Caller, cause: RevocationCause | undefined): MusterEr
 
 function registerServices(router: ConnectRouter, ports: AppPorts, features: Features): void {
   const { db, clock, newId, logger, streams } = ports;
-  const { projects, accessKeys, tokens, presence, revocations, suspensions, tokenTtlMs } = features;
+  const { projects, accessKeys, tokens, sessions, pageTokens, presence, revocations, suspensions, tokenTtlMs } =
+    features;
   const { announceEnd } = revocations;
   const base = { db, clock, newId, projects, announceEnd };
   const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
@@ -190,12 +213,23 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     ProjectService,
     projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
   );
-  router.service(TokenService, tokenService({ ...tokens, announceEnd, acceptedIn, userMessage }));
+  const grants = { ...sessions, cookies: createSessionCookies(pageOrigins(ports, features)), userMessage };
+  router.service(SessionService, sessionService({ ...grants, pageTokens }));
+  router.service(TokenService, {
+    ...tokenService({ ...tokens, announceEnd, acceptedIn, userMessage, inspectSession: sessions.inspect }),
+    ...refreshService(grants),
+  });
   router.service(PresenceService, presenceService(presence, streams));
 }
 
+/** Whose pages may call. */
+const pageOrigins = ({ publicUrl }: AppPorts, { projects }: Features): PageOrigins => ({
+  publicUrl,
+  originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
+});
+
 function chainPorts(ports: AppPorts, features: Features): ChainPorts {
-  const { check, projects, attributes, accessKeys, tokens, activity } = features;
+  const { check, attributes, accessKeys, tokens, sessions, activity } = features;
   const { config, db } = ports;
   return {
     ...ports,
@@ -211,7 +245,16 @@ function chainPorts(ports: AppPorts, features: Features): ChainPorts {
       activity.seen(projectId, userId);
       return { kind: "user", projectId, userId, tokenId, sessionId, keyId, issuedAt, expiresAt };
     },
-    originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
+    async verifySessionToken(token, signal) {
+      const { projectId, userId, sessionId, signInTime, endTime } = await sessions.authenticate(token, signal);
+      activity.seen(projectId, userId);
+      const issuedAt = signInTime.getTime();
+      // An open stream prolongs its session, so that only the last end is one of it.
+      const expiresAt = endTime.getTime();
+      const caller = { kind: "user", projectId, userId, tokenId: sessionId, sessionId, keyId: undefined } as const;
+      return { ...caller, issuedAt, expiresAt };
+    },
+    ...pageOrigins(ports, features),
     async entryReader(projectId) {
       const definitions = await attributes.of(projectId);
       return (key, aboutItself) => mayRead(definitions.get(key), aboutItself);

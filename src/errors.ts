@@ -64,6 +64,7 @@ export const ERRORS = {
   },
   SMS_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot send text messages" },
   PASSWORD_WEAK: { code: "invalid_argument", message: "The password is too short, too long or too common" },
+  REFRESH_TOKEN_REUSED: { code: "unauthenticated", message: "The refresh token was used before; its session is ended" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

@@ -31,6 +31,11 @@ const DATABASE = ["transaction", "statement", "rehearse", "constraints", "listen
   (file) => `**/db/${file}.ts`,
 );
 
+/** What a service asks of a call beside its message. */
+const OF_A_CALL = ["caller", "client-address", "sign-in-project", "plain-http", "session-cookies"].map(
+  (file) => `**/rpc/${file}.ts`,
+);
+
 /** A feature, the public files of others it may import (one way: no circles), and packages that are its own. */
 const FEATURES = [
   { name: "events", others: [], packages: [] },
@@ -52,6 +57,11 @@ const FEATURES = [
     name: "tokens",
     others: ["users/users.ts", "projects/projects.ts", "revocations/revocations.ts"],
     packages: ["jose"],
+  },
+  {
+    name: "sessions",
+    others: ["users/users.ts", "tokens/tokens.ts", "projects/projects.ts", "revocations/revocations.ts"],
+    packages: [],
   },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
   { name: "presence", others: ["users/users.ts"], packages: [] },
@@ -85,16 +95,7 @@ function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Ro
     {
       name: `The wire side of ${name}/`,
       files: ["service", "message", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
-      mayImport: [
-        ...use,
-        ...elsewhere,
-        BESIDE,
-        "./*/*",
-        "**/rpc/caller.ts",
-        "**/rpc/plain-http.ts",
-        "**/users/user-ref-message.ts",
-        ...WIRE,
-      ],
+      mayImport: [...use, ...elsewhere, BESIDE, "./*/*", ...OF_A_CALL, "**/users/user-ref-message.ts", ...WIRE],
       typesOnly: ["../db/orm.ts"],
     },
   ];

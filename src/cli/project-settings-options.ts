@@ -9,7 +9,12 @@ import { optionValue } from "./option-value.ts";
 export interface SettingsOptions {
   readonly tokenTtl?: number;
   readonly tokenTtlMax?: number;
+  readonly accessTokenTtl?: number;
+  readonly refreshTokenTtl?: number;
+  readonly sessionTtl?: number;
+  readonly sessionTtlMax?: number;
   readonly signingAlgorithm?: "ed25519" | "es256" | "rs256";
+  readonly createUsersOnSignIn?: boolean;
   readonly usersMayList?: boolean;
   readonly usersMayDeleteThemselves?: boolean;
   readonly corsOrigin?: string[];
@@ -33,6 +38,15 @@ export function withSettings(command: Command): Command {
   return command
     .option("--token-ttl <span>", "how long a token lives, such as 24h", span)
     .option("--token-ttl-max <span>", "the longest life a call may ask for, such as 720h", span)
+    .option(
+      "--access-token-ttl <span>",
+      "how long the access token of a sign-in lives",
+      optionValue(duration("1m", "24h")),
+    )
+    .option("--refresh-token-ttl <span>", "how long a refresh token may go unused", span)
+    .option("--session-ttl <span>", "how long a session goes on after its last request", span)
+    .option("--session-ttl-max <span>", "the longest a session goes on", span)
+    .option("--create-users-on-sign-in <yes|no>", "whether a sign-in makes users", optionValue(yesOrNo))
     .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
     .option("--users-may-list <yes|no>", "whether users may list the others", optionValue(yesOrNo))
     .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
@@ -42,20 +56,37 @@ export function withSettings(command: Command): Command {
     .option("--guest-ttl <span>", "how long a guest lives, such as 24h", optionValue(duration("1m", "720h")));
 }
 
+const SPANS = [
+  "tokenTtl",
+  "tokenTtlMax",
+  "accessTokenTtl",
+  "refreshTokenTtl",
+  "sessionTtl",
+  "sessionTtlMax",
+  "guestTtl",
+] as const;
+
+const spansOf = (options: SettingsOptions) =>
+  Object.fromEntries(
+    SPANS.flatMap((name) => {
+      const ms = options[name];
+      return ms === undefined ? [] : [[name, durationFromMs(ms)]];
+    }),
+  );
+
 /** The settings that the options name. */
 export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
-  const { tokenTtl, tokenTtlMax, signingAlgorithm, usersMayList, usersMayDeleteThemselves } = options;
-  const { corsOrigin, defaultPresence, userIdPattern, guestTtl } = options;
+  const { signingAlgorithm, createUsersOnSignIn, usersMayList, usersMayDeleteThemselves } = options;
+  const { corsOrigin, defaultPresence, userIdPattern } = options;
   return {
-    ...(tokenTtl !== undefined && { tokenTtl: durationFromMs(tokenTtl) }),
-    ...(tokenTtlMax !== undefined && { tokenTtlMax: durationFromMs(tokenTtlMax) }),
+    ...spansOf(options),
     ...(signingAlgorithm !== undefined && { signingAlgorithm: ALGORITHMS[signingAlgorithm] }),
+    ...(createUsersOnSignIn !== undefined && { createUsersOnSignIn }),
     ...(usersMayList !== undefined && { usersMayList }),
     ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
     ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),
     ...(userIdPattern !== undefined && { userIdPattern }),
-    ...(guestTtl !== undefined && { guestTtl: durationFromMs(guestTtl) }),
   };
 }
 

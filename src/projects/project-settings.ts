@@ -6,7 +6,12 @@ import { compilePattern } from "./user-id-pattern.ts";
 export interface ProjectSettings {
   readonly tokenTtlMs: number;
   readonly tokenTtlMaxMs: number;
+  readonly accessTokenTtlMs: number;
+  readonly refreshTokenTtlMs: number;
+  readonly sessionTtlMs: number;
+  readonly sessionTtlMaxMs: number;
   readonly signingAlgorithm: SigningAlgorithm;
+  readonly createUsersOnSignIn: boolean;
   readonly usersMayList: boolean;
   readonly usersMayDeleteThemselves: boolean;
   readonly corsOrigins: readonly string[];
@@ -18,6 +23,7 @@ export interface ProjectSettings {
 
 export type SettingName = keyof StoredSettings;
 
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const GUEST_TTL_MS = DAY_MS;
 const TOKEN_TTL_MAX_MS = 30 * DAY_MS;
@@ -33,11 +39,17 @@ export const tokenTtlMaxMsSql = (settings: string, tokenTtlMs: string): string =
 /** The settings with the defaults filled in. `tokenTtlMs` is the instance's default life of a token. */
 export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): ProjectSettings {
   const tokenTtlMaxMs = stored.tokenTtlMaxMs ?? Math.max(TOKEN_TTL_MAX_MS, tokenTtlMs);
+  const sessionTtlMaxMs = stored.sessionTtlMaxMs ?? 30 * DAY_MS;
   return {
     // The maximum holds for the default too: an instance-wide default may lie over a project's own maximum.
     tokenTtlMs: stored.tokenTtlMs ?? Math.min(tokenTtlMs, tokenTtlMaxMs),
     tokenTtlMaxMs,
+    accessTokenTtlMs: stored.accessTokenTtlMs ?? 30 * MINUTE_MS,
+    refreshTokenTtlMs: stored.refreshTokenTtlMs ?? 30 * DAY_MS,
+    sessionTtlMs: stored.sessionTtlMs ?? Math.min(120 * MINUTE_MS, sessionTtlMaxMs),
+    sessionTtlMaxMs,
     signingAlgorithm: stored.signingAlgorithm ?? "ED25519",
+    createUsersOnSignIn: stored.createUsersOnSignIn ?? false,
     usersMayList: stored.usersMayList ?? false,
     usersMayDeleteThemselves: stored.usersMayDeleteThemselves ?? true,
     corsOrigins: stored.corsOrigins ?? [],
@@ -61,7 +73,10 @@ export function changedSettings(stored: StoredSettings, change: SettingsChange, 
   );
   const changed = Object.fromEntries([...kept, ...written]) as StoredSettings;
   compilePattern(changed.userIdPattern ?? "");
-  const { tokenTtlMs: ttl, tokenTtlMaxMs: max } = settingsInForce(changed, tokenTtlMs);
-  if (ttl > max) throw invalid("settings.token_ttl", "must not be longer than token_ttl_max");
+  const inForce = settingsInForce(changed, tokenTtlMs);
+  if (inForce.tokenTtlMs > inForce.tokenTtlMaxMs)
+    throw invalid("settings.token_ttl", "must not be longer than token_ttl_max");
+  if (inForce.sessionTtlMs > inForce.sessionTtlMaxMs)
+    throw invalid("settings.session_ttl", "must not be longer than session_ttl_max");
   return changed;
 }

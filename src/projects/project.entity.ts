@@ -7,7 +7,12 @@ export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 export interface StoredSettings {
   tokenTtlMs?: number;
   tokenTtlMaxMs?: number;
+  accessTokenTtlMs?: number;
+  refreshTokenTtlMs?: number;
+  sessionTtlMs?: number;
+  sessionTtlMaxMs?: number;
   signingAlgorithm?: SigningAlgorithm;
+  createUsersOnSignIn?: boolean;
   usersMayList?: boolean;
   usersMayDeleteThemselves?: boolean;
   corsOrigins?: string[];

@@ -1,18 +1,24 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { type ContextValues, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
-import { ANONYMOUS, CALLER, type Caller } from "./caller.ts";
+import { Access } from "../gen/muster/v1/access_pb.ts";
+import type { MethodRule } from "./access.ts";
+import { ANONYMOUS, CALLER, type Caller, IS_AMBIENT } from "./caller.ts";
 import { type Credential, credentialOf } from "./credential.ts";
+import { originOf, type PageOrigins } from "./page-origin.ts";
 
 /** Turns credentials into callers. Each refuses what is not its own with a reason. */
-export interface AuthenticatePorts {
+export interface AuthenticatePorts extends PageOrigins {
+  /** The declaration of every RPC served. */
+  readonly rules: ReadonlyMap<DescMethod, MethodRule>;
   /** Whether this is the instance's operator key. */
   isOperatorKey(key: string): boolean;
   /** The `.system` an access key stands for. CREDENTIAL_INVALID. */
   verifyAccessKey(key: string, signal: AbortSignal): Promise<Caller>;
   /** The user a JWT stands for. TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID, USER_SUSPENDED. */
   verifyUserToken(token: string, signal: AbortSignal): Promise<Caller>;
-  /** The origins whose pages may call with a project's credentials. */
-  originsOf(projectId: string): Promise<readonly string[]>;
+  /** The user a session token stands for. SESSION_NOT_FOUND, USER_SUSPENDED. */
+  verifySessionToken(token: string, signal: AbortSignal): Promise<Caller>;
 }
 
 /** Set once the caller of this call is known. */
@@ -30,17 +36,37 @@ export interface Claim {
 /** Decides who calls, unless that was done in front of the chain, before the message was read. */
 export function authenticate(ports: AuthenticatePorts): Interceptor {
   return (next) => async (request) => {
-    if (!request.contextValues.get(IDENTIFIED)) await identify(ports, request);
+    if (!request.contextValues.get(IDENTIFIED)) await identify(ports, request.method, request);
     return next(request);
   };
 }
 
-/** Sets CALLER. A credential that is sent must be good: a bad one is never taken for none. */
-export async function identify(ports: AuthenticatePorts, claim: Claim): Promise<void> {
+/**
+ * Sets CALLER. A credential that is sent must be good: a bad one is never taken for none. But a cookie, which the browser sends unasked,
+ * is where the RPC needs none: one of a session that ended does not stand in the way of the next sign-in.
+ */
+export async function identify(ports: AuthenticatePorts, method: DescMethod, claim: Claim): Promise<void> {
   const credential = credentialOf(claim.header);
+  const isDispensable = credential?.ambient && ports.rules.get(method)?.allow.has(Access.ANONYMOUS);
+  const caller = await settledCaller(ports, credential, claim).catch((error: unknown) => {
+    const isBad = error instanceof MusterError && error.reason !== "STORAGE_UNAVAILABLE";
+    if (isDispensable && isBad) return ANONYMOUS;
+    throw error;
+  });
+  claim.contextValues
+    .set(CALLER, caller)
+    .set(IS_AMBIENT, credential?.ambient ?? false)
+    .set(IDENTIFIED, true);
+}
+
+async function settledCaller(
+  ports: AuthenticatePorts,
+  credential: Credential | undefined,
+  claim: Claim,
+): Promise<Caller> {
   const caller = credential ? await callerFor(ports, credential, claim.signal) : ANONYMOUS;
-  await checkOrigin(ports, caller, credential, claim.header, claim.url);
-  claim.contextValues.set(CALLER, caller).set(IDENTIFIED, true);
+  await checkOrigin(ports, caller, credential, claim);
+  return caller;
 }
 
 async function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Promise<Caller> {
@@ -49,7 +75,7 @@ async function callerFor(ports: AuthenticatePorts, { value }: Credential, signal
     throw new MusterError("CREDENTIAL_INVALID");
   }
   if (value.startsWith("msk_")) return ports.verifyAccessKey(value, signal);
-  if (value.startsWith("mst_")) throw new MusterError("SESSION_NOT_FOUND");
+  if (value.startsWith("mst_")) return ports.verifySessionToken(value, signal);
   if (value.split(".", 4).length === 3) return ports.verifyUserToken(value, signal);
   throw new MusterError("CREDENTIAL_INVALID");
 }
@@ -62,19 +88,15 @@ async function checkOrigin(
   ports: AuthenticatePorts,
   caller: Caller,
   credential: Credential | undefined,
-  header: Headers,
-  url: string,
+  { header, url }: Claim,
 ): Promise<void> {
-  const origin = header.get("origin");
-  if (!origin) {
-    if (credential?.ambient) throw new MusterError("ORIGIN_NOT_ALLOWED");
-    return;
-  }
-  if (origin === new URL(url).origin) return;
+  const from = originOf(ports, header, url);
+  if (from.kind === "none" && credential?.ambient) throw new MusterError("ORIGIN_NOT_ALLOWED");
+  if (from.kind !== "other") return;
   if (!("projectId" in caller)) {
     // Without a credential nothing is at stake that the page could not do by itself.
     if (caller.kind === "anonymous") return;
     throw new MusterError("ORIGIN_NOT_ALLOWED");
   }
-  if (!(await ports.originsOf(caller.projectId)).includes(origin)) throw new MusterError("ORIGIN_NOT_ALLOWED");
+  if (!(await ports.originsOf(caller.projectId)).includes(from.origin)) throw new MusterError("ORIGIN_NOT_ALLOWED");
 }

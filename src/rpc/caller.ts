@@ -27,6 +27,9 @@ export const ANONYMOUS: Caller = { kind: "anonymous" };
 /** Set by authentication, read by everything after it. */
 export const CALLER = createContextKey<Caller>(ANONYMOUS, { description: "caller" });
 
+/** Whether the browser sent the caller's credential by itself. */
+export const IS_AMBIENT = createContextKey(false, { description: "whether the credential is a cookie" });
+
 /** Who made the call. */
 export const callerOf = (context: Pick<HandlerContext, "values">): Caller => context.values.get(CALLER);
 

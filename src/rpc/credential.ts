@@ -11,6 +11,8 @@ export interface Credential {
 export const TOKEN_HEADERS = ["authorization", "x-muster-token"] as const;
 /** The cookie that a user's token is accepted in. */
 export const SESSION_COOKIE = "__Host-muster-session";
+/** The cookie that a refresh token is accepted in, by RefreshToken alone. */
+export const REFRESH_COOKIE = "__Host-muster-refresh";
 
 /** The longest credential worth looking at, in bytes. */
 const MAX_BYTES = 16_384;
@@ -21,7 +23,7 @@ export function credentialOf(header: Headers): Credential | undefined {
   if (authorization !== null) return explicit(/^bearer +([^\s]+) *$/i.exec(authorization)?.[1]);
   const token = header.get("x-muster-token");
   if (token !== null) return explicit(token.trim());
-  const cookie = cookieOf(header.get("cookie") ?? "");
+  const cookie = cookieIn(header, SESSION_COOKIE);
   return cookie === undefined ? undefined : { value: cookie, ambient: true };
 }
 
@@ -30,10 +32,11 @@ function explicit(value: string | undefined): Credential {
   return { value, ambient: false };
 }
 
-function cookieOf(cookies: string): string | undefined {
-  for (const cookie of cookies.split(";")) {
+/** The value of a cookie that the call carries; undefined: none, or an empty one. */
+export function cookieIn(header: Headers, wanted: string): string | undefined {
+  for (const cookie of (header.get("cookie") ?? "").split(";")) {
     const [name, value] = cookie.split("=", 2);
-    if (name?.trim() === SESSION_COOKIE && value) return value.trim();
+    if (name?.trim() === wanted && value) return value.trim();
   }
   return undefined;
 }

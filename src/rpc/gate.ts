@@ -9,7 +9,7 @@ export type Gate = (method: DescMethod, claim: Claim) => Promise<void>;
 /** The first part of the chain, done early: of a call that is refused, no more than the header is looked at. */
 export function createGate(ports: AuthenticatePorts & Pick<AuthorizePorts, "rules" | "openServices">): Gate {
   return async (method, claim) => {
-    await identify(ports, claim);
+    await identify(ports, method, claim);
     admit(ports, method, claim.contextValues.get(CALLER));
   };
 }

@@ -15,8 +15,20 @@ export interface LimitOptions {
 
 /** Calls per second and bucket. `.system` and the operator are trusted servers and are not limited. */
 const ALLOWANCES = {
-  user: { [RateBucket.READ]: 100, [RateBucket.WRITE]: 50, [RateBucket.BULK]: 10, [RateBucket.STREAM]: 10 },
-  anonymous: { [RateBucket.READ]: 20, [RateBucket.WRITE]: 10, [RateBucket.BULK]: 1, [RateBucket.STREAM]: 1 },
+  user: {
+    [RateBucket.READ]: 100,
+    [RateBucket.WRITE]: 50,
+    [RateBucket.BULK]: 10,
+    [RateBucket.STREAM]: 10,
+    [RateBucket.SIGN_IN]: 10,
+  },
+  anonymous: {
+    [RateBucket.READ]: 20,
+    [RateBucket.WRITE]: 10,
+    [RateBucket.BULK]: 1,
+    [RateBucket.STREAM]: 1,
+    [RateBucket.SIGN_IN]: 10,
+  },
 } as const;
 
 /** Charges each call to its caller's bucket. Held per process: with N processes a caller has N allowances. */

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { HttpRoute } from "./plain-http.ts";
 
 export interface Metrics extends Disposable {
@@ -8,6 +8,8 @@ export interface Metrics extends Disposable {
   gauge(name: string, help: string, read: () => number): void;
   /** The same with a value for each value of one label; what is not read is not shown. */
   gaugeBy(label: string, name: string, help: string, read: () => Iterable<readonly [string, number]>): void;
+  /** Adds a counter, from 0; what it gives adds one. `name` is without the prefix `muster_` and the ending `_total`. */
+  counter(name: string, help: string): () => void;
   /** `GET /metrics`, in the text format of Prometheus. */
   readonly route: HttpRoute;
 }
@@ -49,6 +51,10 @@ export function createMetrics(): Metrics {
           for (const [value, number] of read()) this.labels(value).set(number);
         },
       });
+    },
+    counter(name, help) {
+      const counter = new Counter({ name: `muster_${name}_total`, help, registers: [registry] });
+      return () => counter.inc();
     },
     route: {
       method: "GET",

@@ -23,10 +23,12 @@ export interface StreamRegistry {
   /** How many are open. */
   readonly size: number;
   /**
-   * Adds the stream of a call. It ends with TOKEN_EXPIRED when the caller's credential does, and is ended at once where the caller's
+   * Adds the stream of a call. It ends with TOKEN_EXPIRED, or SESSION_NOT_FOUND for a session, when the caller's credential does, and is ended at once where the caller's
    * access is over already or all streams were ended.
    */
   open(call?: Pick<HandlerContext, "values">): OpenStream;
+  /** Who opened those that are open, a caller for each. */
+  callers(): Iterable<Caller>;
   /** Has `check` asked of the caller of each stream that is opened from now on, and of all at each `recheck`. */
   guard(check: AccessCheck): void;
   /** Ends the streams of callers whose access is over. */
@@ -80,6 +82,10 @@ class Streams implements StreamRegistry {
     return { signal: controller.signal, [Symbol.dispose]: () => this.#remove(controller) };
   }
 
+  *callers(): Iterable<Caller> {
+    for (const { caller } of this.#streams.values()) yield caller;
+  }
+
   guard(check: AccessCheck): void {
     this.#check = check;
   }
@@ -113,7 +119,8 @@ class Streams implements StreamRegistry {
   #watchExpiry(controller: AbortController, entry: Entry): void {
     if (entry.caller.kind !== "user") return;
     const left = entry.caller.expiresAt - this.#clock.now();
-    if (left <= 0) return this.#end(controller, new MusterError("TOKEN_EXPIRED"));
+    const isSession = entry.caller.tokenId === entry.caller.sessionId;
+    if (left <= 0) return this.#end(controller, new MusterError(isSession ? "SESSION_NOT_FOUND" : "TOKEN_EXPIRED"));
     entry.expiry = this.#clock.schedule(Math.min(Math.ceil(left), LONGEST_TIMER_MS), () =>
       this.#watchExpiry(controller, entry),
     );

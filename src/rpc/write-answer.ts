@@ -111,11 +111,14 @@ function writeHead(response: NodeResponse, { status, header }: UniversalServerRe
   else response.writeHead(status, headers);
 }
 
-function nodeHeaders(headers: Headers | undefined): Record<string, string> {
-  const plain: Record<string, string> = {};
+function nodeHeaders(headers: Headers | undefined): Record<string, string | string[]> {
+  const plain: Record<string, string | string[]> = {};
   headers?.forEach((value, name) => {
     plain[name] = value;
   });
+  // The only one that is not joined into one line (RFC 6265 §3).
+  const cookies = headers?.getSetCookie() ?? [];
+  if (cookies.length > 0) plain["set-cookie"] = cookies;
   return plain;
 }
 

@@ -1,12 +1,13 @@
 import { MusterError, type Reason } from "../errors.ts";
 import { getUser, type ProjectScope, type UserRow } from "../users/users.ts";
-import { type VerifiedToken, type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
+import type { IssuedToken } from "./issue-token.ts";
+import { type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
 
 /** Why a token is not valid. */
-export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID" | "USER_SUSPENDED";
+export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID" | "SESSION_NOT_FOUND" | "USER_SUSPENDED";
 
 export type TokenInspection =
-  | { readonly active: true; readonly token: VerifiedToken; readonly user: UserRow }
+  | { readonly active: true; readonly token: IssuedToken; readonly user: UserRow }
   | { readonly active: false; readonly reason: TokenRefusal };
 
 /** Says whether a token is a valid one of the scope's project. That it is not is an answer. STORAGE_UNAVAILABLE. */

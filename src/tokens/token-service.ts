@@ -6,7 +6,7 @@ import type { User } from "../gen/muster/v1/user_pb.ts";
 import { namedProject, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
-import { inspectToken } from "./inspect-token.ts";
+import { inspectToken, type TokenInspection } from "./inspect-token.ts";
 import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
 import { type RotateSigningKeyPorts, rotateSigningKey } from "./rotate-signing-key.ts";
@@ -16,12 +16,14 @@ import type { VerifyTokenPorts } from "./verify-token.ts";
 export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts, RotateSigningKeyPorts {
   /** Where calls may carry a user's token. */
   readonly acceptedIn: { readonly headers: readonly string[]; readonly cookies: readonly string[] };
+  /** Says of a session token what `inspectToken` says of a JWT. */
+  inspectSession(scope: ProjectScope, token: string): Promise<TokenInspection>;
   /** The user as it goes on the wire. */
   userMessage(user: UserRow): User;
 }
 
-/** TokenService over its use cases. */
-export function tokenService(ports: TokenServicePorts): ServiceImpl<typeof TokenService> {
+/** TokenService over its use cases, but for what stands on sessions. */
+export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof TokenService>, "refreshToken"> {
   const { clock, acceptedIn } = ports;
   return {
     async issueToken(request, context) {
@@ -34,7 +36,9 @@ export function tokenService(ports: TokenServicePorts): ServiceImpl<typeof Token
       };
     },
     async verifyToken({ token }, context) {
-      const found = await inspectToken(ports, scopeOf(context), token);
+      const isSession = token.startsWith("mst_");
+      const scope = scopeOf(context);
+      const found = await (isSession ? ports.inspectSession(scope, token) : inspectToken(ports, scope, token));
       if (!found.active) return { active: false, reason: ErrorReason[found.reason] };
       return { active: true, token: tokenMessage(found.token, clock.now()), user: ports.userMessage(found.user) };
     },

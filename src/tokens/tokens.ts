@@ -1,6 +1,7 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { SigningAlgorithm } from "../projects/projects.ts";
 import type { Sealer } from "../sealing.ts";
+import { type AccessTokens, createAccessTokens } from "./issue-access-token.ts";
 import type { IssueTokenPorts } from "./issue-token.ts";
 import { createIssuers } from "./issuer.ts";
 import { useAlgorithm } from "./key-chain.ts";
@@ -9,6 +10,9 @@ import { createSignatureCache } from "./signature-cache.ts";
 import { createSigningKeys } from "./signing-keys.ts";
 import { type VerifiedToken, type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
 
+export type { TokenInspection } from "./inspect-token.ts";
+export type { AccessTokens } from "./issue-access-token.ts";
+export type { IssuedToken } from "./issue-token.ts";
 export type { VerifiedToken } from "./verify-token.ts";
 
 /** What the feature needs of the process. */
@@ -41,13 +45,14 @@ export interface SigningKeyMaker {
 /** The feature, made once per process: what its service and its routes stand on, and what others are handed of it. */
 export interface Tokens extends IssueTokenPorts, VerifyTokenPorts, Omit<RotateSigningKeyPorts, "announceEnd"> {
   readonly verifier: TokenVerifier;
+  readonly accessTokens: AccessTokens;
   readonly signingKeys: SigningKeyMaker;
 }
 
 /** Wires the feature. It holds nothing that has to be closed. */
 export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
   const { db, clock, sealer } = options;
-  const ports: Omit<Tokens, "verifier" | "signingKeys"> = {
+  const ports: Omit<Tokens, "verifier" | "accessTokens" | "signingKeys"> = {
     ...options,
     keys: createSigningKeys(db, clock, sealer),
     issuers: createIssuers(publicUrl),
@@ -56,6 +61,7 @@ export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
   return {
     ...ports,
     verifier: { verify: (token, signal) => verifyToken(ports, token, { asCredential: true }, signal) },
+    accessTokens: createAccessTokens(ports),
     signingKeys: {
       use: (em, projectId, algorithm) => useAlgorithm(ports, em, projectId, algorithm),
     },

@@ -57,12 +57,14 @@ const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
 
 /**
  * A token without a row is stateless; one whose user is gone has lost its row as well. `outdated`: all that the user had was ended after
- * it was issued, stateless tokens included.
+ * it was issued, stateless tokens included. `signedOut`: it stands on a session that is not there any more, or as outdated itself.
  */
 const STANDING: Statement = {
   name: "token_standing",
   text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended,
-      u.tokens_valid_from is not null and u.tokens_valid_from > $5::timestamptz as outdated
+      u.tokens_valid_from is not null and u.tokens_valid_from > $5::timestamptz as outdated,
+      $6::uuid is not null and not exists (select from sessions s where s.project_id = u.project_id and s.id = $6
+        and (u.tokens_valid_from is null or s.create_time >= u.tokens_valid_from)) as "signedOut"
     from users u left join tokens t on t.project_id = u.project_id and t.id = $3
     where u.project_id = $1 and u.id = $2`,
 };
@@ -71,6 +73,7 @@ interface Standing extends Record<string, unknown> {
   readonly revoked: boolean;
   readonly suspended: boolean;
   readonly outdated: boolean;
+  readonly signedOut: boolean;
 }
 
 /**
@@ -145,10 +148,11 @@ async function checkStanding(
   token: VerifiedToken,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const values = [token.projectId, token.userId, token.tokenId, new Date(clock.now()), new Date(token.issuedAt)];
+  const { projectId, userId, tokenId, sessionId, issuedAt } = token;
+  const values = [projectId, userId, tokenId, new Date(clock.now()), new Date(issuedAt), sessionId ?? null];
   const [standing] = await query<Standing>(db.pool, STANDING, values, signal);
   if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
   // A suspension has ended what was there when it began, too: while it lasts, it is what there is to say.
   if (standing.suspended) throw new MusterError("USER_SUSPENDED");
-  if (standing.outdated) throw new MusterError("TOKEN_REVOKED");
+  if (standing.outdated || standing.signedOut) throw new MusterError("TOKEN_REVOKED");
 }

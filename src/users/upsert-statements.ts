@@ -5,7 +5,7 @@ import { PROFILE_COLUMNS } from "./profile.ts";
 import { AS_ROW, assignments, COLUMNS, qualified } from "./user-statements.ts";
 
 /** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
-const CREATED_EVENT = (() => {
+export const CREATED_EVENT = (() => {
   const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time", "locators"];
   const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
   const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
@@ -19,7 +19,8 @@ const CREATED_EVENT = (() => {
       jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
 })();
 
-const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
+/** The columns that callers write, as an insert names them. */
+export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
 
 /** What the statements that keep passwords have besides: those that are not there yet, and who gets them. */
 const PASSWORDS = {

@@ -28,6 +28,8 @@ export const COLUMNS = [
 const camelCase = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 /** What a select gives of `users` for a row. */
 export const AS_ROW = COLUMNS.map((name) => `${name} as "${camelCase(name)}"`).join(", ");
+/** The same of one table among several. */
+export const asRowOf = (table: string) => COLUMNS.map((name) => `${table}.${name} as "${camelCase(name)}"`).join(", ");
 /** The same columns of one table, under their names in the table. */
 export const qualified = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
 

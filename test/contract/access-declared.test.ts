@@ -4,6 +4,7 @@ import { readContract } from "../../scripts/reference/descriptors.ts";
 import { Access, access, field_access, RateBucket, subject_field } from "../../src/gen/muster/v1/access_pb.ts";
 import { file_muster_v1_presence_service } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { file_muster_v1_project_service } from "../../src/gen/muster/v1/project_service_pb.ts";
+import { file_muster_v1_session_service } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { file_muster_v1_token_service } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { file_muster_v1_user_service } from "../../src/gen/muster/v1/user_service_pb.ts";
@@ -11,6 +12,7 @@ import { file_muster_v1_user_service } from "../../src/gen/muster/v1/user_servic
 const FILES = [
   file_muster_v1_presence_service,
   file_muster_v1_project_service,
+  file_muster_v1_session_service,
   file_muster_v1_token_service,
   file_muster_v1_user_service,
 ];

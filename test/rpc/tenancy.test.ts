@@ -3,6 +3,7 @@ import type { createClient } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { SERVICES } from "../../src/app.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
+import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
@@ -18,6 +19,9 @@ const suspended = await theirs
   .system(UserService)
   .suspendUser({ ref: { ref: { case: "externalId", value: "alice" } }, suspension: { reason: "secretReason" } });
 const theirSuspension = suspended.user?.suspensions[0]?.id ?? "";
+const signIn = { projectId: theirs.id, credential: { case: "guest", value: { name: "Secret Name" } } } as const;
+const { grant: theirGrant } = await app.client(SessionService).createSession(signIn);
+const theirSession = theirGrant?.session?.id ?? "";
 const key = theirs.accessKey.slice(4, 40);
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
 
@@ -78,6 +82,11 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   VerifyToken: [{ token }, "answered"],
   RotateSigningKey: [{ mode: "ROTATION_MODE_REVOKE_ALL", projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListSigningKeys: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
+  RefreshToken: [{ projectId: theirs.id, refreshToken: theirGrant?.refreshToken ?? "" }, "PROJECT_NOT_FOUND"],
+  CreateSession: [{ projectId: theirs.id, guest: {} }, "PROJECT_NOT_FOUND"],
+  GetSession: [{ sessionId: theirSession }, "SESSION_NOT_FOUND"],
+  ListSessions: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
+  DeleteSession: [{ sessionId: theirSession }, "answered"],
   SetPresence: [{ ref: { id: userId }, presence: { status: "online" } }, "USER_NOT_FOUND"],
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
@@ -125,11 +134,16 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     expect(users).toMatchObject([
       { id: userId, name: "Secret Name", etag: "v3", suspensions: [{ id: theirSuspension }] },
     ]);
+    const { session } = await theirs.system(SessionService).getSession({ sessionId: theirSession });
+    expect(session?.refreshTokenExpireTime).toEqual(theirGrant?.refreshTokenExpireTime);
     expect(keys.map(({ id, revokeTime }) => [id, revokeTime])).toEqual([[key, undefined]]);
   });
 });
 
 test("a token of another project is not active", async () => {
+  const sessionToken = theirGrant?.sessionToken ?? "";
+  expect((await mine.system(TokenService).verifyToken({ token: sessionToken })).active).toBe(false);
+  expect((await theirs.system(TokenService).verifyToken({ token: sessionToken })).active).toBe(true);
   expect((await mine.system(TokenService).verifyToken({ token })).active).toBe(false);
   expect((await theirs.system(TokenService).verifyToken({ token })).active).toBe(true);
 });

@@ -15,6 +15,7 @@ import { Passwords } from "./2026-11-22-09-passwords.ts";
 import { Revocations } from "./2026-11-22-11-revocations.ts";
 import { SigningKeyIndexes } from "./2026-11-22-12-signing-key-indexes.ts";
 import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
+import { Sessions } from "./2026-11-22-13-sessions.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 
@@ -40,4 +41,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-11-revocations", class: Revocations },
   { name: "2026-11-22-12-signing-keys", class: SigningKeys },
   { name: "2026-11-22-12-signing-key-indexes", class: SigningKeyIndexes },
+  { name: "2026-11-22-13-sessions", class: Sessions },
 ] as const;

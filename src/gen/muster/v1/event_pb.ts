@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
 import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { User, UserJson } from "./user_pb.ts";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb25iBnByb3RvMw", [file_muster_v1_suspension, file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24ijwEKE1Nlc3Npb25DcmVhdGVkRXZlbnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVndWVzdBgFIAEoCCI4ChFTZXNzaW9uRW5kZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiVwoZU2Vzc2lvblJldXNlRGV0ZWN0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSFQoNdG9rZW5zX2JlaGluZBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_v1_suspension, file_muster_v1_user]);
 
 /**
  * The data of `user.created`: a user came onto the roll. Emitted once per user.
@@ -227,4 +229,207 @@ export type UserSuspensionLiftedEventJson = {
  */
 export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEvent, {jsonType: UserSuspensionLiftedEventJson}> = /*@__PURE__*/
   messageDesc(file_muster_v1_event, 3);
+
+/**
+ * The data of `session.created`: a user signed in.
+ *
+ * @generated from message muster.v1.SessionCreatedEvent
+ */
+export type SessionCreatedEvent = Message<"muster.v1.SessionCreatedEvent"> & {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave the user.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+
+  /**
+   * When it signed in.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Whether the user is a guest.
+   *
+   * @generated from field: bool guest = 5;
+   */
+  guest: boolean;
+};
+
+/**
+ * The data of `session.created`: a user signed in.
+ *
+ * @generated from message muster.v1.SessionCreatedEvent
+ */
+export type SessionCreatedEventJson = {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId?: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave the user.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId?: string;
+
+  /**
+   * When it signed in.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * Whether the user is a guest.
+   *
+   * @generated from field: bool guest = 5;
+   */
+  guest?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.SessionCreatedEvent.
+ * Use `create(SessionCreatedEventSchema)` to create a new message.
+ */
+export const SessionCreatedEventSchema: GenMessage<SessionCreatedEvent, {jsonType: SessionCreatedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 4);
+
+/**
+ * The data of `session.ended`: a user signed out, or was signed out by `.system`. A session that runs out is no event.
+ *
+ * @generated from message muster.v1.SessionEndedEvent
+ */
+export type SessionEndedEvent = Message<"muster.v1.SessionEndedEvent"> & {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+};
+
+/**
+ * The data of `session.ended`: a user signed out, or was signed out by `.system`. A session that runs out is no event.
+ *
+ * @generated from message muster.v1.SessionEndedEvent
+ */
+export type SessionEndedEventJson = {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId?: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId?: string;
+};
+
+/**
+ * Describes the message muster.v1.SessionEndedEvent.
+ * Use `create(SessionEndedEventSchema)` to create a new message.
+ */
+export const SessionEndedEventSchema: GenMessage<SessionEndedEvent, {jsonType: SessionEndedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 5);
+
+/**
+ * The data of `session.reuse_detected`: a refresh token was used again after its time, and its session ended for it.
+ *
+ * @generated from message muster.v1.SessionReuseDetectedEvent
+ */
+export type SessionReuseDetectedEvent = Message<"muster.v1.SessionReuseDetectedEvent"> & {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * How many refreshes of the session the token was behind, at least 1.
+   *
+   * @generated from field: int32 tokens_behind = 3;
+   */
+  tokensBehind: number;
+};
+
+/**
+ * The data of `session.reuse_detected`: a refresh token was used again after its time, and its session ended for it.
+ *
+ * @generated from message muster.v1.SessionReuseDetectedEvent
+ */
+export type SessionReuseDetectedEventJson = {
+  /**
+   * The id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId?: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId?: string;
+
+  /**
+   * How many refreshes of the session the token was behind, at least 1.
+   *
+   * @generated from field: int32 tokens_behind = 3;
+   */
+  tokensBehind?: number;
+};
+
+/**
+ * Describes the message muster.v1.SessionReuseDetectedEvent.
+ * Use `create(SessionReuseDetectedEventSchema)` to create a new message.
+ */
+export const SessionReuseDetectedEventSchema: GenMessage<SessionReuseDetectedEvent, {jsonType: SessionReuseDetectedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 6);
 

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/project.proto.
  */
 export const file_muster_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNBAoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESMgoOdXNlcnNfbWF5X2xpc3QYCSABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEj8KG3VzZXJzX21heV9kZWxldGVfdGhlbXNlbHZlcxgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSdgoMY29yc19vcmlnaW5zGA8gAygJQmC6SF2SAVoQMhgBIlRyUij/ATJNXmh0dHBzPzovL1thLXowLTkuLV0rKDpbMC05XXsxLDV9KT8kfF5odHRwcz86Ly9cW1swLTlhLWY6Ll0rXF0oOlswLTldezEsNX0pPyQSIQoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIHukgEcgIYQBIhCg91c2VyX2lkX3BhdHRlcm4YESABKAlCCLpIBXIDKP8BEj8KCWd1ZXN0X3R0bBgSIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiowEKCUFjY2Vzc0tleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo4BChBTaWduaW5nQWxnb3JpdGhtEiEKHVNJR05JTkdfQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASHQoZU0lHTklOR19BTEdPUklUSE1fRUQyNTUxORABEhsKF1NJR05JTkdfQUxHT1JJVEhNX0VTMjU2EAISGwoXU0lHTklOR19BTEdPUklUSE1fUlMyNTYQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKkBwoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSRQoQYWNjZXNzX3Rva2VuX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIPBJHChFyZWZyZXNoX3Rva2VuX3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQQoLc2Vzc2lvbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDnhA8yAgg8EkUKD3Nlc3Npb25fdHRsX21heBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESOwoXY3JlYXRlX3VzZXJzX29uX3NpZ25faW4YCCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjIKDnVzZXJzX21heV9saXN0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI/Cht1c2Vyc19tYXlfZGVsZXRlX3RoZW1zZWx2ZXMYCiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEnYKDGNvcnNfb3JpZ2lucxgPIAMoCUJgukhdkgFaEDIYASJUclIo/wEyTV5odHRwcz86Ly9bYS16MC05Li1dKyg6WzAtOV17MSw1fSk/JHxeaHR0cHM/Oi8vXFtbMC05YS1mOi5dK1xdKDpbMC05XXsxLDV9KT8kEiEKEGRlZmF1bHRfcHJlc2VuY2UYECABKAlCB7pIBHICGEASIQoPdXNlcl9pZF9wYXR0ZXJuGBEgASgJQgi6SAVyAyj/ARI/CglndWVzdF90dGwYEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAgg8IqMBCglBY2Nlc3NLZXkSCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqOAQoQU2lnbmluZ0FsZ29yaXRobRIhCh1TSUdOSU5HX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEh0KGVNJR05JTkdfQUxHT1JJVEhNX0VEMjU1MTkQARIbChdTSUdOSU5HX0FMR09SSVRITV9FUzI1NhACEhsKF1NJR05JTkdfQUxHT1JJVEhNX1JTMjU2EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * A tenant. Nothing of one project can be read or changed from another.
@@ -130,6 +130,36 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
   tokenTtlMax?: Duration | undefined;
 
   /**
+   * How long the access token of a sign-in lives: 1 min to 24 h. Default 30 min.
+   *
+   * @generated from field: google.protobuf.Duration access_token_ttl = 3;
+   */
+  accessTokenTtl?: Duration | undefined;
+
+  /**
+   * How long a refresh token may go unused: 1 min to 365 d. Default 30 d.
+   *
+   * @generated from field: google.protobuf.Duration refresh_token_ttl = 4;
+   */
+  refreshTokenTtl?: Duration | undefined;
+
+  /**
+   * How long a session goes on after its last request: 1 min to `session_ttl_max`. It ends at the earliest then, and at most a minute
+   * later. Default 2 h.
+   *
+   * @generated from field: google.protobuf.Duration session_ttl = 5;
+   */
+  sessionTtl?: Duration | undefined;
+
+  /**
+   * The longest a session goes on, whatever its requests: 1 min to 365 d. Counts from its sign-in, or from the refresh that made it
+   * anew. Default 30 d.
+   *
+   * @generated from field: google.protobuf.Duration session_ttl_max = 6;
+   */
+  sessionTtlMax?: Duration | undefined;
+
+  /**
    * The algorithm that new tokens are signed with. A change makes a key that is published for the prepare time
    * (`MUSTER_SIGNING_KEY_PREPARE_TIME`, 1 min) before it signs; until then the key before it does, whose tokens then live out their time.
    * Default ED25519.
@@ -137,6 +167,13 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
    * @generated from field: muster.v1.SigningAlgorithm signing_algorithm = 7;
    */
   signingAlgorithm: SigningAlgorithm;
+
+  /**
+   * Whether CreateSession with a login, email or phone that nobody has makes a user of it, with the password given. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue create_users_on_sign_in = 8;
+   */
+  createUsersOnSignIn?: boolean | undefined;
 
   /**
    * Whether users may list the others by ListUsers; `.system` always may. Default false.
@@ -205,6 +242,36 @@ export type ProjectSettingsJson = {
   tokenTtlMax?: DurationJson;
 
   /**
+   * How long the access token of a sign-in lives: 1 min to 24 h. Default 30 min.
+   *
+   * @generated from field: google.protobuf.Duration access_token_ttl = 3;
+   */
+  accessTokenTtl?: DurationJson;
+
+  /**
+   * How long a refresh token may go unused: 1 min to 365 d. Default 30 d.
+   *
+   * @generated from field: google.protobuf.Duration refresh_token_ttl = 4;
+   */
+  refreshTokenTtl?: DurationJson;
+
+  /**
+   * How long a session goes on after its last request: 1 min to `session_ttl_max`. It ends at the earliest then, and at most a minute
+   * later. Default 2 h.
+   *
+   * @generated from field: google.protobuf.Duration session_ttl = 5;
+   */
+  sessionTtl?: DurationJson;
+
+  /**
+   * The longest a session goes on, whatever its requests: 1 min to 365 d. Counts from its sign-in, or from the refresh that made it
+   * anew. Default 30 d.
+   *
+   * @generated from field: google.protobuf.Duration session_ttl_max = 6;
+   */
+  sessionTtlMax?: DurationJson;
+
+  /**
    * The algorithm that new tokens are signed with. A change makes a key that is published for the prepare time
    * (`MUSTER_SIGNING_KEY_PREPARE_TIME`, 1 min) before it signs; until then the key before it does, whose tokens then live out their time.
    * Default ED25519.
@@ -212,6 +279,13 @@ export type ProjectSettingsJson = {
    * @generated from field: muster.v1.SigningAlgorithm signing_algorithm = 7;
    */
   signingAlgorithm?: SigningAlgorithmJson;
+
+  /**
+   * Whether CreateSession with a login, email or phone that nobody has makes a user of it, with the password given. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue create_users_on_sign_in = 8;
+   */
+  createUsersOnSignIn?: BoolValueJson;
 
   /**
    * Whether users may list the others by ListUsers; `.system` always may. Default false.

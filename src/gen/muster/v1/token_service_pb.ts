@@ -12,6 +12,8 @@ import { file_google_protobuf_duration, file_google_protobuf_struct } from "@buf
 import { file_muster_v1_access } from "./access_pb.ts";
 import type { ErrorReason, ErrorReasonJson } from "./error_reason_pb.ts";
 import { file_muster_v1_error_reason } from "./error_reason_pb.ts";
+import type { Grant, GrantJson } from "./session_pb.ts";
+import { file_muster_v1_session } from "./session_pb.ts";
 import type { SigningKey, SigningKeyJson, Token, TokenJson } from "./token_pb.ts";
 import { file_muster_v1_token } from "./token_pb.ts";
 import type { User, UserJson, UserRef, UserRefJson } from "./user_pb.ts";
@@ -22,7 +24,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/token_service.proto.
  */
 export const file_muster_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIm0KF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EjEKBG1vZGUYASABKA4yFy5tdXN0ZXIudjEuUm90YXRpb25Nb2RlQgq6SAeCAQQQASAAEh8KCnByb2plY3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIj4KGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIiCgNrZXkYASABKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSI5ChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBIj4KF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiMKBGtleXMYASADKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSpnCgxSb3RhdGlvbk1vZGUSHQoZUk9UQVRJT05fTU9ERV9VTlNQRUNJRklFRBAAEhoKFlJPVEFUSU9OX01PREVfR1JBQ0VGVUwQARIcChhST1RBVElPTl9NT0RFX1JFVk9LRV9BTEwQAjKPAwoMVG9rZW5TZXJ2aWNlElQKCklzc3VlVG9rZW4SHC5tdXN0ZXIudjEuSXNzdWVUb2tlblJlcXVlc3QaHS5tdXN0ZXIudjEuSXNzdWVUb2tlblJlc3BvbnNlIgmquxgFCgECEAISVwoLVmVyaWZ5VG9rZW4SHS5tdXN0ZXIudjEuVmVyaWZ5VG9rZW5SZXF1ZXN0Gh4ubXVzdGVyLnYxLlZlcmlmeVRva2VuUmVzcG9uc2UiCaq7GAUKAQIQARJnChBSb3RhdGVTaWduaW5nS2V5EiIubXVzdGVyLnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0GiMubXVzdGVyLnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZSIKqrsYBgoCAQIQAxJnCg9MaXN0U2lnbmluZ0tleXMSIS5tdXN0ZXIudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBoiLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSINkAIBqrsYBgoCAQIQAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_token, file_muster_v1_user]);
+  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIm0KF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EjEKBG1vZGUYASABKA4yFy5tdXN0ZXIudjEuUm90YXRpb25Nb2RlQgq6SAeCAQQQASAAEh8KCnByb2plY3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIj4KGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIiCgNrZXkYASABKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSJsChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEh8KDXJlZnJlc2hfdG9rZW4YAiABKAlCCLpIBXIDKP8BEhMKC2Nvb2tpZV9vbmx5GAMgASgIIoIBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSKgoHb3V0Y29tZRgDIAEoDjIZLm11c3Rlci52MS5SZWZyZXNoT3V0Y29tZSI5ChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBIj4KF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiMKBGtleXMYASADKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSpnCgxSb3RhdGlvbk1vZGUSHQoZUk9UQVRJT05fTU9ERV9VTlNQRUNJRklFRBAAEhoKFlJPVEFUSU9OX01PREVfR1JBQ0VGVUwQARIcChhST1RBVElPTl9NT0RFX1JFVk9LRV9BTEwQAipsCg5SZWZyZXNoT3V0Y29tZRIfChtSRUZSRVNIX09VVENPTUVfVU5TUEVDSUZJRUQQABIbChdSRUZSRVNIX09VVENPTUVfUk9UQVRFRBABEhwKGFJFRlJFU0hfT1VUQ09NRV9SRVBMQVlFRBACMu0DCgxUb2tlblNlcnZpY2USVAoKSXNzdWVUb2tlbhIcLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVxdWVzdBodLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVzcG9uc2UiCaq7GAUKAQIQAhJXCgtWZXJpZnlUb2tlbhIdLm11c3Rlci52MS5WZXJpZnlUb2tlblJlcXVlc3QaHi5tdXN0ZXIudjEuVmVyaWZ5VG9rZW5SZXNwb25zZSIJqrsYBQoBAhABEmcKEFJvdGF0ZVNpZ25pbmdLZXkSIi5tdXN0ZXIudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaIy5tdXN0ZXIudjEuUm90YXRlU2lnbmluZ0tleVJlc3BvbnNlIgqquxgGCgIBAhADElwKDFJlZnJlc2hUb2tlbhIeLm11c3Rlci52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlIguquxgHCgMCAwUQBRJnCg9MaXN0U2lnbmluZ0tleXMSIS5tdXN0ZXIudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBoiLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSINkAIBqrsYBgoCAQIQAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_session, file_muster_v1_token, file_muster_v1_user]);
 
 /**
  * What IssueToken takes.
@@ -247,7 +249,7 @@ export type VerifyTokenResponse = Message<"muster.v1.VerifyTokenResponse"> & {
   active: boolean;
 
   /**
-   * What is known of it; unset unless active.
+   * What is known of it; unset unless active. Of a session token: the id of the session, and when it ends unless it is prolonged.
    *
    * @generated from field: muster.v1.Token token = 2;
    */
@@ -261,7 +263,7 @@ export type VerifyTokenResponse = Message<"muster.v1.VerifyTokenResponse"> & {
   user?: User | undefined;
 
   /**
-   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID or USER_SUSPENDED; unspecified when it is.
+   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID, SESSION_NOT_FOUND or USER_SUSPENDED; unspecified when it is.
    *
    * @generated from field: muster.v1.ErrorReason reason = 4;
    */
@@ -282,7 +284,7 @@ export type VerifyTokenResponseJson = {
   active?: boolean;
 
   /**
-   * What is known of it; unset unless active.
+   * What is known of it; unset unless active. Of a session token: the id of the session, and when it ends unless it is prolonged.
    *
    * @generated from field: muster.v1.Token token = 2;
    */
@@ -296,7 +298,7 @@ export type VerifyTokenResponseJson = {
   user?: UserJson;
 
   /**
-   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID or USER_SUSPENDED; unspecified when it is.
+   * Why it is not active: TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID, SESSION_NOT_FOUND or USER_SUSPENDED; unspecified when it is.
    *
    * @generated from field: muster.v1.ErrorReason reason = 4;
    */
@@ -395,6 +397,132 @@ export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse
   messageDesc(file_muster_v1_token_service, 5);
 
 /**
+ * What RefreshToken takes.
+ *
+ * @generated from message muster.v1.RefreshTokenRequest
+ */
+export type RefreshTokenRequest = Message<"muster.v1.RefreshTokenRequest"> & {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * The refresh token; empty: that of the cookie `__Host-muster-refresh`.
+   *
+   * @generated from field: string refresh_token = 2;
+   */
+  refreshToken: string;
+
+  /**
+   * Leaves the session token and the refresh token out of the answer: the page gets them as cookies, which its scripts cannot read.
+   *
+   * @generated from field: bool cookie_only = 3;
+   */
+  cookieOnly: boolean;
+};
+
+/**
+ * What RefreshToken takes.
+ *
+ * @generated from message muster.v1.RefreshTokenRequest
+ */
+export type RefreshTokenRequestJson = {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId?: string;
+
+  /**
+   * The refresh token; empty: that of the cookie `__Host-muster-refresh`.
+   *
+   * @generated from field: string refresh_token = 2;
+   */
+  refreshToken?: string;
+
+  /**
+   * Leaves the session token and the refresh token out of the answer: the page gets them as cookies, which its scripts cannot read.
+   *
+   * @generated from field: bool cookie_only = 3;
+   */
+  cookieOnly?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.RefreshTokenRequest.
+ * Use `create(RefreshTokenRequestSchema)` to create a new message.
+ */
+export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest, {jsonType: RefreshTokenRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 6);
+
+/**
+ * What RefreshToken answers.
+ *
+ * @generated from message muster.v1.RefreshTokenResponse
+ */
+export type RefreshTokenResponse = Message<"muster.v1.RefreshTokenResponse"> & {
+  /**
+   * The user of the session.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Its tokens.
+   *
+   * @generated from field: muster.v1.Grant grant = 2;
+   */
+  grant?: Grant | undefined;
+
+  /**
+   * Whether the successor was made or given again.
+   *
+   * @generated from field: muster.v1.RefreshOutcome outcome = 3;
+   */
+  outcome: RefreshOutcome;
+};
+
+/**
+ * What RefreshToken answers.
+ *
+ * @generated from message muster.v1.RefreshTokenResponse
+ */
+export type RefreshTokenResponseJson = {
+  /**
+   * The user of the session.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+
+  /**
+   * Its tokens.
+   *
+   * @generated from field: muster.v1.Grant grant = 2;
+   */
+  grant?: GrantJson;
+
+  /**
+   * Whether the successor was made or given again.
+   *
+   * @generated from field: muster.v1.RefreshOutcome outcome = 3;
+   */
+  outcome?: RefreshOutcomeJson;
+};
+
+/**
+ * Describes the message muster.v1.RefreshTokenResponse.
+ * Use `create(RefreshTokenResponseSchema)` to create a new message.
+ */
+export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse, {jsonType: RefreshTokenResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 7);
+
+/**
  * What ListSigningKeys takes.
  *
  * @generated from message muster.v1.ListSigningKeysRequest
@@ -427,7 +555,7 @@ export type ListSigningKeysRequestJson = {
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest, {jsonType: ListSigningKeysRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_token_service, 6);
+  messageDesc(file_muster_v1_token_service, 8);
 
 /**
  * What ListSigningKeys answers.
@@ -462,7 +590,7 @@ export type ListSigningKeysResponseJson = {
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse, {jsonType: ListSigningKeysResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_token_service, 7);
+  messageDesc(file_muster_v1_token_service, 9);
 
 /**
  * How a signing key is rotated.
@@ -517,6 +645,54 @@ export const RotationModeSchema: GenEnum<RotationMode, RotationModeJson> = /*@__
   enumDesc(file_muster_v1_token_service, 0);
 
 /**
+ * What became of a refresh token.
+ *
+ * @generated from enum muster.v1.RefreshOutcome
+ */
+export const RefreshOutcome = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: REFRESH_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It was used for the first time: its successor was made.
+   *
+   * @generated from enum value: REFRESH_OUTCOME_ROTATED = 1;
+   */
+  ROTATED: 1,
+
+  /**
+   * It was used again in time: its successor is the one given before.
+   *
+   * @generated from enum value: REFRESH_OUTCOME_REPLAYED = 2;
+   */
+  REPLAYED: 2,
+} as const;
+
+/**
+ * What became of a refresh token.
+ *
+ * @generated from enum muster.v1.RefreshOutcome
+ */
+export type RefreshOutcome = (typeof RefreshOutcome)[keyof typeof RefreshOutcome] | UnknownEnum;
+
+/**
+ * What became of a refresh token.
+ *
+ * @generated from enum muster.v1.RefreshOutcome
+ */
+export type RefreshOutcomeJson = "REFRESH_OUTCOME_UNSPECIFIED" | "REFRESH_OUTCOME_ROTATED" | "REFRESH_OUTCOME_REPLAYED";
+
+/**
+ * Describes the enum muster.v1.RefreshOutcome.
+ */
+export const RefreshOutcomeSchema: GenEnum<RefreshOutcome, RefreshOutcomeJson> = /*@__PURE__*/
+  enumDesc(file_muster_v1_token_service, 1);
+
+/**
  * Mints and checks the tokens of a project's users.
  *
  * @generated from service muster.v1.TokenService
@@ -535,7 +711,8 @@ export const TokenService: GenService<{
     output: typeof IssueTokenResponseSchema;
   },
   /**
-   * Says whether a JWT of this project is valid now, whomever it is for, and whose it is. An invalid one is an answer, not an error.
+   * Says whether a JWT or session token of this project is valid now, whomever it is for, and whose it is. An invalid one is an answer, not
+   * an error. For a session the call counts as a request: it is prolonged.
    *
    * @generated from rpc muster.v1.TokenService.VerifyToken
    */
@@ -555,6 +732,20 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof RotateSigningKeyRequestSchema;
     output: typeof RotateSigningKeyResponseSchema;
+  },
+  /**
+   * Gives the next refresh token of a session, and a new access token with it; a session token that is over is made anew. A token is good
+   * once. Used again within 30 s of that, as by a second tab or after a lost answer, it gives the same successor; after that its session is
+   * ended for good. Reasons: TOKEN_INVALID (no refresh token), SESSION_NOT_FOUND (its session ended, or it was not used for
+   * `refresh_token_ttl`), REFRESH_TOKEN_REUSED, USER_SUSPENDED, PROJECT_NOT_FOUND, ORIGIN_NOT_ALLOWED (the cookie, or `cookie_only`, from
+   * a page that is given no cookies).
+   *
+   * @generated from rpc muster.v1.TokenService.RefreshToken
+   */
+  refreshToken: {
+    methodKind: "unary";
+    input: typeof RefreshTokenRequestSchema;
+    output: typeof RefreshTokenResponseSchema;
   },
   /**
    * Lists the signing keys of a project that are not gone, the last to sign first. Reasons: PROJECT_NOT_FOUND.

@@ -1,0 +1,61 @@
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
+import type { NewId } from "../ids.ts";
+import type { ProjectScope } from "../users/users.ts";
+import { END_OTHERS, END_REUSED, END_SESSION } from "./end-statements.ts";
+import { DAY_MS } from "./session-ends.ts";
+
+export interface EndPorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  /** Tells the other servers, after the commit, that access ended. */
+  announceEnd(): void;
+  /** Hears of each refresh token that was used again after its time. */
+  onReuse(): void;
+}
+
+/** For how long verifiers elsewhere have to know of an ended session: longer than any access token of it may live. */
+const FORGET_AFTER_MS = DAY_MS + 60_000;
+
+/** Whose session it has to be; undefined: anyone's of the project. */
+type Owner = string | undefined;
+
+/** Ends a session with its `session.ended`, in one statement; one that is not there is ended already. */
+export async function endSession(ports: EndPorts, scope: ProjectScope, sessionId: string, owner: Owner): Promise<void> {
+  await end(ports, scope, END_SESSION, [sessionId, owner ?? null, ports.newId()]);
+}
+
+/** Ends all sessions of a session's user but that one, each with its `session.ended`, in one statement. */
+export async function endOtherSessions(
+  ports: EndPorts,
+  scope: ProjectScope,
+  keptId: string,
+  owner: Owner,
+): Promise<void> {
+  await end(ports, scope, END_OTHERS, [keptId, owner ?? null]);
+}
+
+/** Ends a session of which a used token came back, with `session.reuse_detected`; `counter` is the number of that token. */
+export async function endReusedSession(
+  ports: EndPorts,
+  scope: ProjectScope,
+  sessionId: string,
+  counter: number,
+): Promise<void> {
+  ports.onReuse();
+  await end(ports, scope, END_REUSED, [sessionId, counter, ports.newId()]);
+}
+
+async function end(
+  { db, clock, announceEnd }: EndPorts,
+  { projectId, signal }: ProjectScope,
+  statement: typeof END_SESSION,
+  subject: readonly unknown[],
+): Promise<void> {
+  const now = clock.now();
+  const values = [projectId, new Date(now), new Date(now + FORGET_AFTER_MS), ...subject];
+  const ended = await query(db.pool, statement, values, signal);
+  if (ended.length > 0) announceEnd();
+}

@@ -1,0 +1,61 @@
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { MusterError } from "../errors.ts";
+import type { SessionService } from "../gen/muster/v1/session_service_pb.ts";
+import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { signInProjectOf } from "../rpc/sign-in-project.ts";
+import { userKeyOf } from "../users/user-ref-message.ts";
+import type { SessionPorts } from "./create-grant.ts";
+import { type EndPorts, endOtherSessions, endSession } from "./end-session.ts";
+import { clientOf, type GrantPorts, grantAnswer } from "./grant-message.ts";
+import { getSession, type ListPorts, listSessions } from "./list-sessions.ts";
+import { sessionMessage } from "./session-message.ts";
+import { signInGuest } from "./sign-in-guest.ts";
+
+export interface SessionServicePorts extends GrantPorts, SessionPorts, EndPorts, ListPorts {}
+
+/** SessionService over its use cases. */
+export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof SessionService> {
+  return {
+    async createSession({ projectId: named, credential, cookieOnly }, context) {
+      const { projectId } = signInProjectOf(context, named);
+      const scope = { projectId, signal: context.signal };
+      const signedIn = await signInGuest(ports, scope, credential.value?.name ?? "", clientOf(context));
+      return { ...(await grantAnswer(ports, context, projectId, signedIn, cookieOnly)), userCreated: true };
+    },
+    async getSession({ sessionId }, context) {
+      const caller = projectCallerOf(context);
+      const session = await getSession(ports, scopeOf(context), sessionId || currentOf(caller), ownerOf(caller));
+      return { session: sessionMessage(session, sessionIdOf(caller)) };
+    },
+    async listSessions({ ref, ...page }, context) {
+      const current = sessionIdOf(projectCallerOf(context));
+      const { sessions, nextPageToken } = await listSessions(ports, scopeOf(context), userKeyOf(ref), page);
+      return { sessions: sessions.map((session) => sessionMessage(session, current)), nextPageToken };
+    },
+    async deleteSession({ sessionId, others }, context) {
+      const caller = projectCallerOf(context);
+      const id = sessionId || currentOf(caller);
+      if (others) await endOtherSessions(ports, scopeOf(context), id, ownerOf(caller));
+      else await endSession(ports, scopeOf(context), id, ownerOf(caller));
+      if (!others && id === sessionIdOf(caller)) await ports.cookies.take(context, caller.projectId);
+      return {};
+    },
+  };
+}
+
+const scopeOf = (context: HandlerContext) => ({
+  projectId: projectCallerOf(context).projectId,
+  signal: context.signal,
+});
+
+const sessionIdOf = (caller: ProjectCaller): string | undefined =>
+  caller.kind === "user" ? caller.sessionId : undefined;
+
+/** Whose sessions the caller may touch; undefined: everyone's of the project. */
+const ownerOf = (caller: ProjectCaller): string | undefined => (caller.kind === "user" ? caller.userId : undefined);
+
+function currentOf(caller: ProjectCaller): string {
+  const id = sessionIdOf(caller);
+  if (id === undefined) throw new MusterError("SESSION_NOT_FOUND");
+  return id;
+}

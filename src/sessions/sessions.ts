@@ -1,0 +1,34 @@
+import type { Logger } from "../logger.ts";
+import type { TokenInspection } from "../tokens/tokens.ts";
+import type { ProjectScope } from "../users/users.ts";
+import { authenticateSession, type LiveSession } from "./authenticate-session.ts";
+import type { SessionPorts } from "./create-grant.ts";
+import type { EndPorts } from "./end-session.ts";
+import { inspectSession } from "./inspect-session.ts";
+import { createKeepAlive, type OpenSessions } from "./keep-alive.ts";
+
+/** What the feature needs of the process. */
+export interface SessionsOptions extends SessionPorts, EndPorts {
+  readonly logger: Logger;
+  /** The sessions that streams are open in. */
+  readonly openSessions: OpenSessions;
+}
+
+/** The feature, made once per process: what its services stand on, and what others are handed of it. Disposing it ends what it runs. */
+export interface Sessions extends SessionsOptions, AsyncDisposable {
+  /** The session of a session token, prolonged by the request. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
+  authenticate(token: string, signal?: AbortSignal): Promise<LiveSession>;
+  /** Whether a session token is one of a project whose session goes on. */
+  inspect(scope: ProjectScope, token: string): Promise<TokenInspection>;
+}
+
+/** Wires the feature. */
+export function createSessions(options: SessionsOptions): Sessions {
+  const keepAlive = createKeepAlive(options, options.openSessions);
+  return {
+    ...options,
+    authenticate: (token, signal) => authenticateSession(options, token, { signal }),
+    inspect: (scope, token) => inspectSession(options, scope, token),
+    [Symbol.asyncDispose]: () => keepAlive[Symbol.asyncDispose](),
+  };
+}
