@@ -8,6 +8,10 @@ const { runCommandLine } = await import("./cli/run.ts");
 process.exitCode = await runCommandLine({
   args: process.argv.slice(2),
   env: process.env,
+  // Opened by the command that reads it.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   onSignal: (listener) => {

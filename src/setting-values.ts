@@ -103,6 +103,12 @@ export function operatorKey(text: string): string {
   return text;
 }
 
+/** The credential of a project's access key. */
+export function accessKey(text: string): string {
+  if (!/^msk_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}$/.test(text)) throw new Error("must be an access key, msk_…");
+  return text;
+}
+
 /** Base64 keys of 32 bytes, separated by commas: at most 10, all different. */
 export function encryptionKeys(text: string): Buffer[] {
   const keys = text.split(",").map((entry) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { CommandEnd } from "./command-end.ts";
 import { failureOf } from "./failure.ts";
 import type { Host } from "./host.ts";
 import { keyCommand } from "./key-commands.ts";
@@ -7,8 +8,9 @@ import { migrateCommand } from "./migrate-command.ts";
 import { projectCommand } from "./project-commands.ts";
 import { serveCommand } from "./serve-command.ts";
 import { signingKeyCommand } from "./signing-key-commands.ts";
+import { userCommand } from "./user-commands.ts";
 
-/** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. */
+/** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. Some have more of their own. */
 const FAILED = 1;
 const MISUSED = 2;
 
@@ -19,7 +21,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     .version(ownVersion(), "-V, --version", "print the version")
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false);
-  const commands = [serveCommand, migrateCommand, projectCommand, keyCommand, signingKeyCommand];
+  const commands = [serveCommand, migrateCommand, projectCommand, keyCommand, signingKeyCommand, userCommand];
   for (const command of commands) program.addCommand(command(host));
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
     command
@@ -31,6 +33,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+    if (error instanceof CommandEnd) return error.exitCode;
     const failure = failureOf(error);
     const text = host.args.includes("--json") ? JSON.stringify({ error: failure }) : `muster: ${failure.message}`;
     host.stderr.write(`${text}\n`);

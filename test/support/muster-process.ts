@@ -44,12 +44,14 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-function spawnNode(args: readonly string[], env: Record<string, string>): ChildProcess {
+function spawnNode(args: readonly string[], env: Record<string, string>, input?: string | Buffer): ChildProcess {
   // The test's own environment may name settings.
   const child = spawn(process.execPath, args, {
     env: { PATH: process.env["PATH"], ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
+  // A command that ends before it has read everything is judged by its outcome.
+  child.stdin?.on("error", () => {}).end(input);
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");
@@ -69,9 +71,19 @@ export function runNode(args: readonly string[], env: Record<string, string> = {
   return outcomeOf(spawnNode(args, env));
 }
 
-/** Runs a `muster` command to its end. */
-export function runMuster(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  return runNode([MAIN, ...args], env);
+/** Runs a `muster` command to its end, with `input` on its standard input. */
+export function runMuster(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  input?: string | Buffer,
+): Promise<Outcome> {
+  return outcomeOf(spawnNode([MAIN, ...args], env, input));
+}
+
+/** Starts a `muster` command; the test may end it before it ends by itself. */
+export function spawnMuster(args: readonly string[], env: Record<string, string>) {
+  const child = spawnNode([MAIN, ...args], env);
+  return { process: child, outcome: outcomeOf(child) };
 }
 
 /** Starts `muster serve` on a free port and waits for the line that says where it listens. */
