@@ -1,5 +1,5 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { BatchUpsertUsersResult, UserService } from "../../gen/muster/v1/user_service_pb.ts";
+import { type BatchUpsertUsersResult, UpsertOutcome, type UserService } from "../../gen/muster/v1/user_service_pb.ts";
 import { type CallFailure, callFailure, isPassing, itemFailure } from "./call-failure.ts";
 import type { Refusal, Row } from "./import-row.ts";
 import { PassingFailure, type RetryCalls } from "./retry-calls.ts";
@@ -53,7 +53,17 @@ async function sendUntilSettled({ users, retry, signal, dryRun }: SendPorts, row
   return rows.map((row) => outcomes.get(row) ?? "unchanged");
 }
 
-const outcomeOf = ({ created }: BatchUpsertUsersResult): Outcome => (created ? "created" : "changed");
+const OUTCOMES = {
+  [UpsertOutcome.CREATED]: "created",
+  [UpsertOutcome.CHANGED]: "changed",
+  [UpsertOutcome.UNCHANGED]: "unchanged",
+} as const;
+
+function outcomeOf({ outcome }: BatchUpsertUsersResult): Outcome {
+  const known = OUTCOMES[outcome as keyof typeof OUTCOMES];
+  if (!known) throw new Error(`The server has answered with an outcome that is not known: ${outcome}`);
+  return known;
+}
 
 const isAboutRows = ({ code, reason }: CallFailure): boolean =>
   code === Code.InvalidArgument || reason === "MESSAGE_TOO_LARGE" || (!reason && code === Code.ResourceExhausted);
