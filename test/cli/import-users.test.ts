@@ -188,6 +188,25 @@ test("a refused row stops no other, and is told with its line, its reason and it
   ]);
 });
 
+test("rows that are as they were are told apart from those that changed", async () => {
+  const it = await importing([row("a", "x"), row("b", "y"), row("c", "z")]);
+  expect(await it.run()).toMatchObject({ created: 3 });
+  expect(await it.run()).toMatchObject({ created: 0, changed: 0, unchanged: 3 });
+  await it.client.upsertUser({ externalId: "b", user: { name: "another" } });
+  expect(await it.run()).toMatchObject({ created: 0, changed: 1, unchanged: 2 });
+});
+
+test("hashes of other systems come with their users, and those that are not taken are refused by their field", async () => {
+  const known = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+  const it = await importing([
+    { external_id: "a", user: { name: "with" }, password_hash: known },
+    { external_id: "b", passwordHash: "$1$plain$md5" },
+  ]);
+  expect(await it.run()).toMatchObject({ created: 1, refused: 1 });
+  expect(it.refused).toMatchObject([{ line: 2, external_id: "b", reason: "REQUEST_INVALID", field: "password_hash" }]);
+  expect(await it.run()).toMatchObject({ unchanged: 1, refused: 1 });
+});
+
 test("a batch that is refused as a whole is taken apart until only the culprits are refused", async () => {
   const isBad = (name: string | undefined) => name === "User 7" || name === "User 8" || name === "User 40";
   const tooLarge = () => wireError(new MusterError("MESSAGE_TOO_LARGE"), never, createLogger("silent"));

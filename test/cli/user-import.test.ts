@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -78,6 +78,36 @@ test("refused rows end the command with 3 and are told on standard error or in a
   expect(second.stderr).toMatch(/^3 rows: [^\n]* 1 refused [^\n]*\n$/);
   expect(jsonLines(await readFile(errors, "utf8"))).toEqual([{ ...refusal, message: expect.any(String) }]);
   expect((await users.listUsers({ withTotal: true })).totalSize).toBe(2);
+});
+
+test("a dry run tells of every row what would come of it and why, and leaves no trace", async () => {
+  const { env, users, write, folder, projectId } = await target();
+  await users.upsertUser({ externalId: "u1", user: row(1).user });
+  await users.upsertUser({ externalId: "u2", user: { login: "grace" } });
+  const file = await write("users.jsonl", [
+    row(1),
+    { external_id: "u2", user: { bio: "new" } },
+    row(3),
+    { external_id: "rival", user: { login: "grace" } },
+    { user: { name: "nobody" } },
+  ]);
+  const before = await settledEvents(db, projectId);
+  const { code, stdout, stderr } = await runMuster(["user", "import", file, "--dry-run"], env);
+  expect(code).toBe(3);
+  expect(stderr).toBe("5 rows: 1 created, 1 changed, 1 unchanged, 2 refused; nothing was written\n");
+  expect(jsonLines(stdout)).toEqual([
+    { line: 1, external_id: "u1", outcome: "unchanged" },
+    { line: 2, external_id: "u2", outcome: "changed" },
+    { line: 3, external_id: "u3", outcome: "created" },
+    {
+      ...{ line: 4, external_id: "rival", outcome: "refused" },
+      ...{ reason: "LOGIN_TAKEN", field: "user.login", message: "Another user has this login" },
+    },
+    { line: 5, outcome: "refused", reason: "REQUEST_INVALID", field: "external_id", message: expect.any(String) },
+  ]);
+  expect((await users.listUsers({})).users.map(({ bio }) => bio)).toEqual(["", ""]);
+  expect(await settledEvents(db, projectId)).toEqual(before);
+  expect(await readdir(folder)).toEqual(["users.jsonl"]);
 });
 
 test("text that is not UTF-8 and a line of 10 MB are refused by their numbers", async () => {
