@@ -6,6 +6,7 @@ import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
 import { MusterError } from "./errors.ts";
+import { EXPORT_PORTS } from "./export-sections.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
@@ -204,6 +205,8 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     userService({
       ...features,
       ...base,
+      ...EXPORT_PORTS,
+      streams,
       announcePending: suspensions.wake,
       announceDeletion: presence.announceDeletion,
       statusOf: statusFor,

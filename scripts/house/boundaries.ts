@@ -39,11 +39,12 @@ const OF_A_CALL = ["caller", "client-address", "sign-in-project", "plain-http", 
 /** A feature, the public files of others it may import (one way: no circles), and packages that are its own. */
 const FEATURES = [
   { name: "events", others: [], packages: [] },
+  { name: "export", others: [], packages: [] },
   { name: "revocations", others: [], packages: [] },
   { name: "projects", others: ["revocations/revocations.ts"], packages: ["re2js"] },
   {
     name: "users",
-    others: ["projects/projects.ts", "revocations/revocations.ts", "senders/senders.ts"],
+    others: ["export/export-document.ts", "projects/projects.ts", "revocations/revocations.ts", "senders/senders.ts"],
     packages: [
       "sharp",
       "aws4fetch",
@@ -67,18 +68,22 @@ const FEATURES = [
   { name: "presence", others: ["users/users.ts"], packages: [] },
 ];
 
+/** What every feature hands something to: its events, its jobs, and what it holds of a user. */
+const TO_ALL = [
+  "events/append-event.ts",
+  "jobs/job.ts",
+  "jobs/expired-rows.ts",
+  "export/export-section.ts",
+  "export/table-section.ts",
+];
+
 const ALL_FEATURES = FEATURES.map(({ name }) => `**/${name}/**`);
 
 function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Room[] {
   const folder = `src/${name}`;
   const use = [...FOUNDATION, ...DATABASE, "@mikro-orm/**", "pg", ...packages];
-  const elsewhere = [
-    "**/events/append-event.ts",
-    "**/jobs/job.ts",
-    "**/jobs/expired-rows.ts",
-    ...others.map((file) => `**/${file}`),
-  ];
-  const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-routes.ts"];
+  const elsewhere = [...TO_ALL, ...others].map((file) => `**/${file}`);
+  const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-export.ts", "-./*-routes.ts"];
   return [
     {
       name: `A use case of ${name}/`,
@@ -94,9 +99,9 @@ function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Ro
     },
     {
       name: `The wire side of ${name}/`,
-      files: ["service", "message", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
+      files: ["service", "message", "export", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
       mayImport: [...use, ...elsewhere, BESIDE, "./*/*", ...OF_A_CALL, "**/users/user-ref-message.ts", ...WIRE],
-      typesOnly: ["../db/orm.ts"],
+      typesOnly: ["../db/orm.ts", "../rpc/open-streams.ts"],
     },
   ];
 }
@@ -141,7 +146,7 @@ export const ROOMS: readonly Room[] = [
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
     name: "The composition root",
-    files: ["src/app.ts", "src/server.ts", "src/listen.ts", "src/entities.ts"],
+    files: ["src/app.ts", "src/server.ts", "src/listen.ts", "src/entities.ts", "src/export-sections.ts"],
     mayImport: [
       BESIDE,
       "-./main.ts",

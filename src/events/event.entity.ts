@@ -15,5 +15,12 @@ export const EventEntity = defineEntity({
     origin: p.text().nullable(),
     createTime: p.datetime(),
   },
+  indexes: [
+    {
+      name: "events_of_user",
+      expression:
+        "create index events_of_user on events (project_id, user_id, transaction_id, sequence) where user_id is not null",
+    },
+  ],
   uniques: [{ name: "events_id", properties: ["projectId", "id"] }],
 });

@@ -9,6 +9,7 @@ import {
   type UserService,
 } from "../gen/muster/v1/user_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import type { StreamRegistry } from "../rpc/open-streams.ts";
 import { addLocator } from "./add-locator.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
 import type { Avatars } from "./avatars/avatars.ts";
@@ -18,6 +19,7 @@ import { defineAttribute } from "./define-attribute.ts";
 import { deleteAttributeDefinition } from "./delete-attribute-definition.ts";
 import { deleteAvatar } from "./delete-avatar.ts";
 import { type DeletionPorts, deleteUser } from "./delete-user.ts";
+import { type ExportPorts, exportUser } from "./export-user.ts";
 import { getUser } from "./find-user.ts";
 import { liftSuspension } from "./lift-suspension.ts";
 import { type ListPorts, listUsers } from "./list-users.ts";
@@ -35,8 +37,10 @@ import { profileChange, userMessage, versionOf } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 
-export interface UserServicePorts extends DeletionPorts, SuspensionPorts, VerificationPorts, ListPorts {
+export interface UserServicePorts extends DeletionPorts, SuspensionPorts, VerificationPorts, ListPorts, ExportPorts {
   readonly avatars: Avatars;
+  /** Where open streams are kept, so that the server can end them. */
+  readonly streams: Pick<StreamRegistry, "open">;
   readonly passwords: Passwords;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
@@ -153,6 +157,16 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     async deleteAvatar({ ref }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
       return { user: userMessage(await deleteAvatar(ports, scope, userKeyOf(ref))) };
+    },
+    async *exportUser({ ref }, context) {
+      using stream = ports.streams.open(context);
+      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
+      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
+      const caller = projectCallerOf(context);
+      const itself = caller.kind === "user" ? caller.userId : undefined;
+      const input = { projectId: caller.projectId, key: userKeyOf(ref), itself };
+      const signals = { left: context.signal, ended: stream.signal };
+      for await (const chunk of exportUser(ports, input, signals)) yield { chunk };
     },
   };
 }

@@ -37,7 +37,7 @@ describe.each(methods.map((method) => [`${method.parent.name}.${method.name}`, m
   });
 
   test("says whether it may be asked for by GET, if its name is that of a read", () => {
-    const isRead = /^(Get|BatchGet|List|Watch|Count)/.test(method.name);
+    const isRead = /^(Get|BatchGet|List|Watch|Count|Export)/.test(method.name);
     expect(method.idempotency === 1).toBe(isRead);
   });
 });

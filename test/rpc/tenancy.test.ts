@@ -70,6 +70,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   SetPassword: [{ ref: { id: userId }, password: "correct horse battery" }, "USER_NOT_FOUND"],
   SuspendUser: [{ ref: { id: userId }, suspension: { blocksSignIn: true } }, "USER_NOT_FOUND"],
   LiftSuspension: [{ ref: { id: userId }, suspensionId: theirSuspension }, "USER_NOT_FOUND"],
+  ExportUser: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   CreateProject: [{ displayName: "x" }, "PRINCIPAL_NOT_ALLOWED"],
   GetProject: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListProjects: [{}, "PRINCIPAL_NOT_ALLOWED"],

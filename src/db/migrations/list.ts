@@ -12,6 +12,8 @@ import { LocatorCodes } from "./2026-11-22-06-locator-codes.ts";
 import { RetrievalIndexes } from "./2026-11-22-07-retrieval-indexes.ts";
 import { Jobs } from "./2026-11-22-08-jobs.ts";
 import { Passwords } from "./2026-11-22-09-passwords.ts";
+import { EventsByUser } from "./2026-11-22-10-events-by-user.ts";
+import { RevocationsByUser } from "./2026-11-22-10-revocations-by-user.ts";
 import { Revocations } from "./2026-11-22-11-revocations.ts";
 import { SigningKeyIndexes } from "./2026-11-22-12-signing-key-indexes.ts";
 import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
@@ -42,4 +44,6 @@ export const MIGRATIONS = [
   { name: "2026-11-22-12-signing-keys", class: SigningKeys },
   { name: "2026-11-22-12-signing-key-indexes", class: SigningKeyIndexes },
   { name: "2026-11-22-13-sessions", class: Sessions },
+  { name: "2026-11-22-10-events-by-user", class: EventsByUser },
+  { name: "2026-11-22-10-revocations-by-user", class: RevocationsByUser },
 ] as const;

@@ -11,9 +11,9 @@ export function hashOf(projectId: string, userId: string, images: AvatarImages):
   return hash.digest("hex");
 }
 
-/** The address of an avatar under the public URL: that of the size which `avatar_url` names. */
-export const urlOf = (publicUrl: string, projectId: string, hash: string): string =>
-  `${publicUrl}/avatars/${projectId}/${hash}/${MAIN_SIZE}.webp`;
+/** The address of an avatar under the public URL; without a size, of that which `avatar_url` names. */
+export const urlOf = (publicUrl: string, projectId: string, hash: string, size: AvatarSize = MAIN_SIZE): string =>
+  `${publicUrl}/avatars/${projectId}/${hash}/${size}.webp`;
 
 /** The path of an address. */
 export const AVATAR_PATH = new RegExp(

@@ -1,0 +1,40 @@
+import { createRegistry, type JsonObject } from "@bufbuild/protobuf";
+import { EVENTS_EXPORT } from "./events/events-export.ts";
+import type { ExportSection } from "./export/export-section.ts";
+import { file_muster_v1_event } from "./gen/muster/v1/event_pb.ts";
+import { UserSchema } from "./gen/muster/v1/user_pb.ts";
+import { PRESENCE_EXPORT } from "./presence/presence-export.ts";
+import { REVOCATIONS_EXPORT } from "./revocations/revocations-export.ts";
+import { readableJson } from "./rpc/readable-json.ts";
+import { SESSIONS_EXPORT } from "./sessions/sessions-export.ts";
+import { TOKENS_EXPORT } from "./tokens/tokens-export.ts";
+import { AVATAR_EXPORT } from "./users/avatar-export.ts";
+import type { ExportPorts } from "./users/export-user.ts";
+import { LOCATOR_CODES_EXPORT } from "./users/locator-codes-export.ts";
+import { PASSWORD_EXPORT } from "./users/password-export.ts";
+import { USER_EXPORTS } from "./users/user-export.ts";
+
+/** What every feature holds of a user: the members of an export, in their order. A table that none of them names fails a test. */
+export const EXPORT_SECTIONS: readonly ExportSection[] = [
+  ...USER_EXPORTS,
+  PASSWORD_EXPORT,
+  AVATAR_EXPORT,
+  PRESENCE_EXPORT,
+  LOCATOR_CODES_EXPORT,
+  SESSIONS_EXPORT,
+  TOKENS_EXPORT,
+  REVOCATIONS_EXPORT,
+  EVENTS_EXPORT,
+];
+
+/** The messages of the contract that stand in an export. */
+const MESSAGES = createRegistry(UserSchema, file_muster_v1_event);
+
+/** What ExportUser stands on beside the database. */
+export const EXPORT_PORTS: Pick<ExportPorts, "exportSections" | "readableJson"> = {
+  exportSections: EXPORT_SECTIONS,
+  readableJson(typeName, message, viewer) {
+    const schema = MESSAGES.getMessage(typeName);
+    return schema && readableJson(schema, message as JsonObject, viewer);
+  },
+};

@@ -1,0 +1,43 @@
+import type { JsonMap, ValueSection } from "../export/export-section.ts";
+import { type Micros, readSteps, type Step } from "./chain.ts";
+
+interface Row {
+  /** `bigint`s come as text. */
+  readonly rev: string;
+  readonly set_at: string;
+  readonly since: string;
+  readonly chain: string;
+}
+
+/** The presence that was last set for a user: all steps of it, whichever is in force. */
+export const PRESENCE_EXPORT: ValueSection = {
+  kind: "value",
+  name: "presence",
+  tables: {
+    presences: {
+      exported: ["rev", "set_at", "since", "chain"],
+      withheld: { first_ttl: "the ttl of the first step, once more" },
+    },
+  },
+  async read(em, { projectId }, userId) {
+    const sql = "select rev, set_at, since, chain from presences where project_id = ? and user_id = ?";
+    const [row] = await em.execute<Row[]>(sql, [projectId, userId]);
+    if (!row) return null;
+    return {
+      revision: Number(row.rev),
+      set_time: isoTime(Number(row.set_at)),
+      since_time: isoTime(Number(row.since)),
+      steps: readSteps(row.chain).map(stepJson),
+    };
+  },
+};
+
+/** A step as it was set, its span as JSON writes a Duration. */
+const stepJson = ({ ttl, ...step }: Step): JsonMap => ({
+  ...(step as JsonMap),
+  ...(ttl !== undefined && { ttl: `${ttl / 1_000_000}s` }),
+});
+
+/** To the microsecond. */
+const isoTime = (time: Micros): string =>
+  new Date(Math.floor(time / 1_000)).toISOString().replace("Z", `${String(time % 1_000).padStart(3, "0")}Z`);

@@ -1,0 +1,120 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Client } from "@connectrpc/connect";
+import type { Database } from "../../src/db/orm.ts";
+import { Access } from "../../src/gen/muster/v1/access_pb.ts";
+import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
+import { LocatorType, type UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
+import type { ExportUserResponse } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import type { TestProject } from "../support/start-app.ts";
+import { data, text } from "./attributes-fixture.ts";
+import { someImage } from "./avatar-fixture.ts";
+
+export const PASSWORD = "a staple of correct batteries";
+
+export const byId = (id: string) => ({ ref: { case: "id" as const, value: id } });
+
+/** The text that a stream of chunks makes. */
+export async function textOf(stream: AsyncIterable<Pick<ExportUserResponse, "chunk">>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const { chunk } of stream) chunks.push(chunk);
+  return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+}
+
+/** A document, as far as tests look into it. */
+export interface Exported {
+  readonly user: { readonly [name: string]: unknown };
+  readonly attributes: Record<string, unknown>;
+  readonly presence: { readonly [name: string]: unknown } | null;
+  readonly tokens: readonly { readonly id: string }[];
+  readonly events: readonly {
+    readonly id: string;
+    readonly type: string;
+    readonly data?: { readonly [name: string]: unknown };
+  }[];
+  readonly [member: string]: unknown;
+}
+
+/** What is exported of a user. */
+export const exportOf = async (users: Client<typeof UserService>, id: string): Promise<Exported> =>
+  JSON.parse(await textOf(users.exportUser({ ref: byId(id) }))) as Exported;
+
+/** Appends `count` events about a user, each in a place of its own. */
+export const addEvents = (
+  db: { readonly pool: Pick<Database["pool"], "query"> },
+  projectId: string,
+  userId: string,
+  count: number,
+) =>
+  db.pool.query(
+    `insert into events (project_id, id, type, user_id, data, create_time)
+     select $1, gen_random_uuid(), 'user.deleted', $2, jsonb_build_object('user_id', n::text, 'external_id', repeat('x', 100)), now()
+     from generate_series(1, $3::int) n`,
+    [projectId, userId, count],
+  );
+
+const PROFILE: MessageInitShape<typeof UserSchema> = {
+  login: "zoë.full",
+  name: "Zoë 🦆",
+  email: "Zoe@Example.org",
+  emailVerified: true,
+  phone: "+4930123456",
+  phoneVerified: true,
+  bio: 'Says "hello",\nand more',
+  website: "https://example.org/zoe?a=b&c",
+  birthdate: { year: 1990, month: 2, day: 3 },
+  timeZone: "Europe/Berlin",
+  location: { latitude: 52.5, longitude: 13.25 },
+  metadata: { public: [1, "two", null, { three: true }] },
+  privateMetadata: { plan: "gold" },
+  attributes: { nick: text("Zo"), diary: text("Dear diary"), score: text("secretly low") },
+  tags: ["beta", "ß"],
+  reputation: -42n,
+};
+
+const PRESENCE = {
+  status: "online",
+  message: "Here",
+  metadata: { room: "kitchen" },
+  ttl: { seconds: 60n, nanos: 500_000_000 },
+  expiresTo: { status: "away" },
+};
+
+/** A user of whom every column that is exported holds something. Mail is for the address that its project's codes are sent to. */
+export async function fullUser(db: Database, project: TestProject) {
+  const users = project.system(UserService);
+  const define = (key: string, readers: Access[]) =>
+    users.defineAttribute({
+      definition: { key, contentTypes: ["text/plain", "image/png"], readers, filterable: true },
+    });
+  await define("nick", []);
+  await define("diary", [Access.SELF]);
+  await define("score", [Access.SYSTEM]);
+  const { user } = await users.upsertUser({
+    externalId: "full",
+    user: PROFILE,
+  });
+  const id = user?.id ?? "";
+  const ref = byId(id);
+  await users.setAttributes({ ref, attributes: { nick: data(new Uint8Array([0, 255])) } });
+  const second = { type: LocatorType.EMAIL, value: "second@example.org" };
+  await users.addLocator({ ref, locator: second });
+  await users.requestLocatorVerification({ ref, locator: second });
+  const ended = await users.suspendUser({ ref, suspension: { blocksSignIn: true } });
+  await users.liftSuspension({ ref, suspensionId: ended.user?.suspensions[0]?.id ?? "" });
+  await users.suspendUser({ ref, suspension: { reason: "Spam", endTime: { seconds: 4_000_000_000n } } });
+  await users.setPassword({ ref, password: PASSWORD });
+  await users.setAvatar({ ref, image: await someImage(3) });
+  await project.system(PresenceService).setPresence({ ref, presence: PRESENCE });
+  const { signedToken, token } = await project
+    .system(TokenService)
+    .issueToken({ ref, claims: { room: "kitchen" }, audience: ["chat"] });
+  await db.pool.query("update tokens set revoke_time = issue_time + interval '1 minute' where id = $1", [token?.id]);
+  await db.pool.query(
+    "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",
+    [id],
+  );
+  await db.pool.query("update users set guest = true, last_active_time = '2026-01-01T00:00:05Z' where id = $1", [id]);
+  return { id, users, signedToken, tokenId: token?.id ?? "" };
+}
