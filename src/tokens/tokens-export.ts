@@ -5,5 +5,5 @@ export const TOKENS_EXPORT = tableSection({
   name: "tokens",
   table: "tokens",
   key: ["id"],
-  exported: ["id", "issue_time", "expire_time", "revoke_time", "claims", "audience"],
+  exported: ["id", "issue_time", "expire_time", "revoke_time", "key_id", "claims", "audience"],
 });

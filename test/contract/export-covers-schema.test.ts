@@ -20,13 +20,15 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   migrations: "which migrations ran",
 };
 
-/** What is said once the database has one thing more. */
+/** What is said in addition once the database has one thing more. */
 async function gapsWith(...statements: string[]): Promise<string[]> {
   const client = await pool.connect();
   try {
     await client.query("begin");
+    const before = await exportGaps(client, EXPORT_SECTIONS, IMPERSONAL);
     for (const statement of statements) await client.query(statement);
-    return await exportGaps(client, EXPORT_SECTIONS, IMPERSONAL);
+    const after = await exportGaps(client, EXPORT_SECTIONS, IMPERSONAL);
+    return after.filter((gap) => !before.includes(gap));
   } finally {
     await client.query("rollback");
     client.release();

@@ -74,6 +74,7 @@ const LISTS = {
       issue_time: "2026-01-01T00:00:01.000Z",
       expire_time: "2026-01-02T00:00:01.000Z",
       revoke_time: "2026-01-01T00:01:01.000Z",
+      key_id: expect.any(String),
       claims: { room: "kitchen" },
       audience: ["chat"],
     },
