@@ -81,6 +81,17 @@ const PRESENCE = {
   expiresTo: { status: "away" },
 };
 
+/** A session of a user, as one that signed in and refreshed once leaves it. */
+const addSession = (db: Database, projectId: string, userId: string) =>
+  db.pool.query(
+    `insert into sessions (project_id, id, user_id, create_time, user_agent, address, sealed_seed, token_digest, last_active_time,
+       expire_time, end_time, guest_end_time, refresh_rotate_time, refresh_expire_time, refresh_end_time)
+     select $1, gen_random_uuid(), $2, t, 'Firefox', '192.0.2.1', sha256('seed'), sha256('token'), t, t + interval '2 h',
+       t + interval '30 d', t + interval '1 d', t + interval '1 h', t + interval '31 d', t + interval '365 d'
+     from (select '2026-01-01T00:00:02Z'::timestamptz as t)`,
+    [projectId, userId],
+  );
+
 /** A user of whom every column that is exported holds something. Mail is for the address that its project's codes are sent to. */
 export async function fullUser(db: Database, project: TestProject) {
   const users = project.system(UserService);
@@ -110,6 +121,7 @@ export async function fullUser(db: Database, project: TestProject) {
   const { signedToken, token } = await project
     .system(TokenService)
     .issueToken({ ref, claims: { room: "kitchen" }, audience: ["chat"] });
+  await addSession(db, project.id, id);
   await db.pool.query("update tokens set revoke_time = issue_time + interval '1 minute' where id = $1", [token?.id]);
   await db.pool.query(
     "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",

@@ -68,6 +68,21 @@ const LISTS = {
       window_start: NOW,
     },
   ],
+  sessions: [
+    {
+      id: expect.any(String),
+      create_time: "2026-01-01T00:00:02.000Z",
+      user_agent: "Firefox",
+      address: "192.0.2.1",
+      last_active_time: "2026-01-01T00:00:02.000Z",
+      expire_time: "2026-01-01T02:00:02.000Z",
+      end_time: "2026-01-31T00:00:02.000Z",
+      guest_end_time: "2026-01-02T00:00:02.000Z",
+      refresh_rotate_time: "2026-01-01T01:00:02.000Z",
+      refresh_expire_time: "2026-02-01T00:00:02.000Z",
+      refresh_end_time: "2027-01-01T00:00:02.000Z",
+    },
+  ],
   tokens: [
     {
       id: tokenId,
@@ -238,6 +253,7 @@ test("of a user that has nothing but itself, the members are there and empty", a
     avatar: null,
     presence: null,
     locator_codes: [],
+    sessions: [],
     tokens: [],
     revocations: [],
   });
