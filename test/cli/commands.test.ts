@@ -18,10 +18,10 @@ test("projects and keys are made, looked at, changed and deleted from the comman
   const { url } = await startMuster(production);
   const env = { ...production, MUSTER_URL: url };
   const made = await json(
-    ["project", "create", "Shop", "--token-ttl", "2h", "--cors-origin", "https://a.example"],
+    ["project", "create", "Shop", "--token-ttl", "2h", "--guest-ttl", "48h", "--cors-origin", "https://a.example"],
     env,
   );
-  expect(made).toMatchObject({ display_name: "Shop", settings: { token_ttl: "7200s" } });
+  expect(made).toMatchObject({ display_name: "Shop", settings: { token_ttl: "7200s", guest_ttl: "172800s" } });
   const settings = ["--signing-algorithm", "es256", "--users-may-delete-themselves", "no", "--name", "Shop 2"];
   const changed = await json(["project", "update", made.id, ...settings], env);
   expect(changed.settings).toMatchObject({ signing_algorithm: "SIGNING_ALGORITHM_ES256", token_ttl: "7200s" });

@@ -4,12 +4,14 @@ import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts"
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { guest, refresh } from "../sessions/sessions-fixture.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const { clock, db, project } = await startApp();
+const app = await startApp();
+const { clock, db, project } = app;
 const alice = { ref: { case: "externalId", value: "alice" } } as const;
 
 const count = async (sql: string, values: unknown[]): Promise<number> =>
@@ -56,10 +58,10 @@ test("the row of a token goes a day after the token has expired, and no sooner",
 });
 
 test("a guest whose time is over is deleted without anyone calling, and who watches it is told", async () => {
-  const { id: projectId, system } = await project();
-  const { user } = await system(UserService).upsertUser({ externalId: "alice" });
-  const id = user?.id ?? "";
-  await db.pool.query("update users set guest = true where project_id = $1 and id = $2", [projectId, id]);
+  const own = await project();
+  const { system } = own;
+  const { userId: id, grant } = await guest(app, own);
+  const itself = { ref: { ref: { case: "id", value: id } } } as const;
   const leaving = new AbortController();
   const refs = [{ ref: { case: "id" as const, value: id } }];
   const told: string[] = [];
@@ -70,10 +72,11 @@ test("a guest whose time is over is deleted without anyone calling, and who watc
   await expect.poll(() => told).toContain("snapshotComplete");
   clock.step(23 * HOUR);
   await runs("guests");
-  await system(UserService).getUser({ ref: alice });
+  await system(UserService).getUser(itself);
   clock.step(HOUR);
   await runs("guests");
-  expect(await reasonOf(system(UserService).getUser({ ref: { ref: { case: "id", value: id } } }))).toBe("USER_DELETED");
+  expect(await reasonOf(system(UserService).getUser(itself))).toBe("USER_DELETED");
+  expect(await reasonOf(refresh(app, own, grant.refreshToken))).toBe("SESSION_NOT_FOUND");
   await expect.poll(() => told).toContain("userDeleted");
   leaving.abort();
   await watching;
