@@ -13,6 +13,8 @@ export interface SealContext {
 export interface Sealer {
   /** Seals under the first key. */
   seal(secret: Uint8Array, context: SealContext): Buffer;
+  /** The ids of the keys, the one that seals first. */
+  readonly keyIds: readonly string[];
   /** Opens what any of the keys sealed. Tampered, moved, or sealed under a key that is not there: a fault of the server, throws. */
   open(sealed: Uint8Array, context: SealContext): Buffer;
 }
@@ -20,19 +22,21 @@ export interface Sealer {
 /** The form: version (1 byte), key id (4), nonce (12), authentication tag (16), ciphertext. */
 const VERSION = 1;
 const KEY_BYTES = 32;
-const PREFIX = 5;
+/** How many bytes at the start of what is sealed name the form and the key. */
+export const PREFIX_BYTES = 5;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const OVERHEAD = PREFIX + NONCE_BYTES + TAG_BYTES;
+const OVERHEAD = PREFIX_BYTES + NONCE_BYTES + TAG_BYTES;
 
 /** `keys` are 32 bytes each: the first one seals, all of them open, so that a key is rotated by putting a new one before it. */
 export function createSealer(keys: readonly Uint8Array[]): Sealer {
   const [first, ...others] = keys.map(prefixed);
   if (!first) throw new RangeError("sealing needs an encryption key");
   return {
+    keyIds: [first, ...others].map(({ prefix }) => sealingKeyId(prefix)),
     seal: (secret, context) => sealUnder(first, secret, context),
     open(sealed, context) {
-      const candidates = [first, ...others].filter(({ prefix }) => prefix.equals(sealed.subarray(0, PREFIX)));
+      const candidates = [first, ...others].filter(({ prefix }) => prefix.equals(sealed.subarray(0, PREFIX_BYTES)));
       for (const key of candidates) {
         const secret = openUnder(key, sealed, context);
         if (secret) return secret;
@@ -44,6 +48,10 @@ export function createSealer(keys: readonly Uint8Array[]): Sealer {
   };
 }
 
+/** The id of the key that something is sealed under, which says nothing about the key: 8 hexadecimal digits. */
+export const sealingKeyId = (sealed: Uint8Array): string =>
+  Buffer.from(sealed.subarray(1, PREFIX_BYTES)).toString("hex");
+
 interface PrefixedKey {
   readonly key: Uint8Array;
   /** Version and key id. The id says which key to try and nothing about the key. */
@@ -53,7 +61,7 @@ interface PrefixedKey {
 function prefixed(key: Uint8Array): PrefixedKey {
   if (key.length !== KEY_BYTES) throw new RangeError(`an encryption key has ${KEY_BYTES} bytes, not ${key.length}`);
   const digest = createHash("sha256").update("muster key id\0").update(key).digest();
-  return { key, prefix: Buffer.from([VERSION, ...digest.subarray(0, PREFIX - 1)]) };
+  return { key, prefix: Buffer.from([VERSION, ...digest.subarray(0, PREFIX_BYTES - 1)]) };
 }
 
 function sealUnder({ key, prefix }: PrefixedKey, secret: Uint8Array, context: SealContext): Buffer {
@@ -66,10 +74,10 @@ function sealUnder({ key, prefix }: PrefixedKey, secret: Uint8Array, context: Se
 
 function openUnder({ key, prefix }: PrefixedKey, sealed: Uint8Array, context: SealContext): Buffer | undefined {
   if (sealed.length < OVERHEAD) return undefined;
-  const nonce = sealed.subarray(PREFIX, PREFIX + NONCE_BYTES);
+  const nonce = sealed.subarray(PREFIX_BYTES, PREFIX_BYTES + NONCE_BYTES);
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(associatedData(prefix, context));
-  decipher.setAuthTag(sealed.subarray(PREFIX + NONCE_BYTES, OVERHEAD));
+  decipher.setAuthTag(sealed.subarray(PREFIX_BYTES + NONCE_BYTES, OVERHEAD));
   try {
     return Buffer.concat([decipher.update(sealed.subarray(OVERHEAD)), decipher.final()]);
   } catch {

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
 import { type Database, openDatabase } from "./db/orm.ts";
+import { checkSealed } from "./db/reseal.ts";
 import { watchDatabase } from "./db/watch-database.ts";
 import { ENTITIES } from "./entities.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
@@ -20,6 +21,9 @@ import { createMetrics, type Metrics } from "./rpc/metrics.ts";
 import { createStreamRegistry } from "./rpc/open-streams.ts";
 import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
+
+import { SEALED_COLUMNS } from "./sealed-columns.ts";
+import { createSealer } from "./sealing.ts";
 
 /** What tests replace. */
 export interface Overrides {
@@ -44,6 +48,7 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const db = resources.use(await openDatabase(config.database, ENTITIES, databaseOptions(config), logger));
   const migrated = await migrate(db);
   if (migrated.length > 0) logger.info({ migrations: migrated }, "the schema was brought up to date");
+  await checkSealed(db, createSealer(config.encryptionKeys), SEALED_COLUMNS);
   const metrics = resources.use(createMetrics());
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
   const streams = createStreamRegistry(clock);

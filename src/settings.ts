@@ -57,7 +57,7 @@ export const SETTINGS = {
   encryptionKeys: {
     name: "MUSTER_ENCRYPTION_KEY",
     description:
-      "What seals secrets at rest: 32 random bytes in base64. To rotate, put the new key before the old one, separated by a comma: the first seals, all open. Required with `DATABASE_URL`; otherwise made at the first start.",
+      "What seals secrets at rest: 32 random bytes in base64. Up to ten, separated by commas: the first seals, all open; docs/keys.md says how to rotate them. Required with `DATABASE_URL`; otherwise made at the first start.",
     parse: values.encryptionKeys,
   },
   tokenTtlHours: {

@@ -27,9 +27,16 @@ const FOUNDATION = [
 ];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
-const DATABASE = ["transaction", "statement", "rehearse", "constraints", "listener", "notifier", "last-known"].map(
-  (file) => `**/db/${file}.ts`,
-);
+const DATABASE = [
+  "transaction",
+  "statement",
+  "rehearse",
+  "constraints",
+  "listener",
+  "notifier",
+  "last-known",
+  "sealed-column",
+].map((file) => `**/db/${file}.ts`);
 
 /** What a service asks of a call beside its message. */
 const OF_A_CALL = ["caller", "client-address", "sign-in-project", "plain-http", "session-cookies"].map(
@@ -146,7 +153,14 @@ export const ROOMS: readonly Room[] = [
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
     name: "The composition root",
-    files: ["src/app.ts", "src/server.ts", "src/listen.ts", "src/entities.ts", "src/export-sections.ts"],
+    files: [
+      "src/app.ts",
+      "src/server.ts",
+      "src/listen.ts",
+      "src/entities.ts",
+      "src/export-sections.ts",
+      "src/sealed-columns.ts",
+    ],
     mayImport: [
       BESIDE,
       "-./main.ts",

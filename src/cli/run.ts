@@ -6,6 +6,7 @@ import type { Host } from "./host.ts";
 import { keyCommand } from "./key-commands.ts";
 import { migrateCommand } from "./migrate-command.ts";
 import { projectCommand } from "./project-commands.ts";
+import { sealingCommand } from "./sealing-commands.ts";
 import { serveCommand } from "./serve-command.ts";
 import { signingKeyCommand } from "./signing-key-commands.ts";
 import { userCommand } from "./user-commands.ts";
@@ -21,7 +22,15 @@ export async function runCommandLine(host: Host): Promise<number> {
     .version(ownVersion(), "-V, --version", "print the version")
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false);
-  const commands = [serveCommand, migrateCommand, projectCommand, keyCommand, signingKeyCommand, userCommand];
+  const commands = [
+    serveCommand,
+    migrateCommand,
+    projectCommand,
+    keyCommand,
+    signingKeyCommand,
+    sealingCommand,
+    userCommand,
+  ];
   for (const command of commands) program.addCommand(command(host));
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
     command

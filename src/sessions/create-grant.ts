@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import type { SealedColumn } from "../db/sealed-column.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
@@ -87,6 +88,13 @@ const MOST_REFRESHED_MS = 365 * DAY_MS;
 /** What a seed is sealed for. */
 export const seedContext = (projectId: string, sessionId: string) =>
   ({ purpose: "session-seed", projectId, id: sessionId }) as const;
+
+export const SEALED_SEEDS: SealedColumn = {
+  table: "sessions",
+  column: "sealed_seed",
+  key: ["project_id", "id"],
+  contextOf: ({ project_id: projectId = "", id = "" }) => seedContext(projectId, id),
+};
 
 /** The tokens of a session. The access token is made anew each time; the others derive from the seed. */
 export async function grantOf(

@@ -1,12 +1,23 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { SealedColumn } from "../db/sealed-column.ts";
 import type { NewId } from "../ids.ts";
 import type { SigningAlgorithm } from "../projects/projects.ts";
-import type { Sealer } from "../sealing.ts";
+import type { SealContext, Sealer } from "../sealing.ts";
 import { generateSigningKeyPair } from "./signing-algorithm.ts";
 import { type SigningKey, SigningKeyEntity } from "./signing-key.entity.ts";
 
 /** What a private key is sealed as. */
-export const SIGNING_KEY_PURPOSE = "signing-key";
+const PURPOSE = "signing-key";
+
+/** What the private half of a key is bound to. */
+export const signingKeyContext = (projectId: string, id: string): SealContext => ({ purpose: PURPOSE, projectId, id });
+
+export const SEALED_SIGNING_KEYS: SealedColumn = {
+  table: "signing_keys",
+  column: "sealed_private_key",
+  key: ["project_id", "id"],
+  contextOf: ({ project_id: projectId = "", id = "" }) => signingKeyContext(projectId, id),
+};
 
 export interface CreateSigningKeyPorts {
   readonly sealer: Sealer;
@@ -30,7 +41,7 @@ export async function createSigningKey(
   const { publicJwk, privateJwk } = await generateSigningKeyPair(algorithm);
   const id = newId();
   const secret = Buffer.from(JSON.stringify(privateJwk));
-  const sealedPrivateKey = sealer.seal(secret, { purpose: SIGNING_KEY_PURPOSE, projectId, id });
+  const sealedPrivateKey = sealer.seal(secret, signingKeyContext(projectId, id));
   secret.fill(0);
   const key: SigningKey = {
     projectId,

@@ -24,6 +24,13 @@ export const SigningKeyEntity = defineEntity({
     /** No token that it signed ends later. Its `activateTime` while it has signed none. */
     lastExpireTime: p.datetime(),
   },
+  indexes: [
+    {
+      name: "signing_keys_sealing",
+      expression:
+        "create index signing_keys_sealing on signing_keys (substring(sealed_private_key from 1 for 5), project_id, id)",
+    },
+  ],
 });
 
 export type SigningKey = InferEntity<typeof SigningKeyEntity>;

@@ -7,7 +7,7 @@ import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { SigningAlgorithm } from "../projects/projects.ts";
 import type { Sealer } from "../sealing.ts";
-import { SIGNING_KEY_PURPOSE } from "./create-signing-key.ts";
+import { signingKeyContext } from "./create-signing-key.ts";
 import { type KeyTimes, keyStateAt } from "./key-life.ts";
 import { type PublishedJwk, publishedJwk } from "./published-jwk.ts";
 import { ALGORITHMS } from "./signing-algorithm.ts";
@@ -149,7 +149,7 @@ async function keyOf(sealer: Sealer, projectId: string, row: Row, last: readonly
 }
 
 function unseal(sealer: Sealer, projectId: string, row: Row): KeyObject {
-  const secret = sealer.open(row.sealed_private_key, { purpose: SIGNING_KEY_PURPOSE, projectId, id: row.id });
+  const secret = sealer.open(row.sealed_private_key, signingKeyContext(projectId, row.id));
   try {
     return createPrivateKey({ key: JSON.parse(secret.toString()) as JsonWebKey, format: "jwk" });
   } finally {

@@ -23,6 +23,11 @@ export const LocatorCodeEntity = defineEntity({
   indexes: [
     { name: "locator_codes_of_user", properties: ["projectId", "userId"] },
     { name: "locator_codes_expire_time", properties: ["expireTime"] },
+    {
+      name: "locator_codes_sealing",
+      expression:
+        "create index locator_codes_sealing on locator_codes (substring(sealed_digest from 1 for 5), project_id, type, key)",
+    },
   ],
 });
 export type LocatorCode = InferEntity<typeof LocatorCodeEntity>;

@@ -1,4 +1,5 @@
 import { createHash, randomInt, timingSafeEqual } from "node:crypto";
+import type { SealedColumn } from "../db/sealed-column.ts";
 import type { Sealer } from "../sealing.ts";
 import type { LocatorKey } from "./locator.ts";
 
@@ -32,3 +33,12 @@ const contextOf = ({ projectId, userId, type, key }: CodeSubject) => ({
   projectId,
   id: JSON.stringify([userId, type, key]),
 });
+
+export const SEALED_LOCATOR_CODES: SealedColumn = {
+  table: "locator_codes",
+  column: "sealed_digest",
+  key: ["project_id", "type", "key"],
+  others: ["user_id"],
+  contextOf: ({ project_id: projectId = "", user_id: userId = "", type = "", key = "" }) =>
+    contextOf({ projectId, userId, type: type as CodeSubject["type"], key }),
+};

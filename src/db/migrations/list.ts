@@ -15,6 +15,7 @@ import { Passwords } from "./2026-11-22-09-passwords.ts";
 import { EventsByUser } from "./2026-11-22-10-events-by-user.ts";
 import { RevocationsByUser } from "./2026-11-22-10-revocations-by-user.ts";
 import { Revocations } from "./2026-11-22-11-revocations.ts";
+import { SealingIndexes } from "./2026-11-22-12-sealing-indexes.ts";
 import { SigningKeyIndexes } from "./2026-11-22-12-signing-key-indexes.ts";
 import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
 import { Sessions } from "./2026-11-22-13-sessions.ts";
@@ -46,4 +47,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-13-sessions", class: Sessions },
   { name: "2026-11-22-10-events-by-user", class: EventsByUser },
   { name: "2026-11-22-10-revocations-by-user", class: RevocationsByUser },
+  { name: "2026-11-22-12-sealing-indexes", class: SealingIndexes },
 ] as const;
