@@ -18,6 +18,8 @@ import { NO_TRACING } from "../../src/rpc/tracing.ts";
 import { testDatabase } from "./database.ts";
 import { createFakeClock } from "./fake-clock.ts";
 
+/** One for all servers of a test file: those on one database need the same. */
+const ENCRYPTION_KEY = randomBytes(32);
 export const OPERATOR_KEY = `mop_${"0".repeat(40)}`;
 
 /** The configuration of tests: no environment, fixed secrets, no rate limits unless asked for. */
@@ -27,7 +29,7 @@ export function testConfig(db: Pick<Database, "address">, overrides: Partial<Con
     ...config,
     database: db.address,
     operatorKey: OPERATOR_KEY,
-    encryptionKeys: [randomBytes(32)],
+    encryptionKeys: [ENCRYPTION_KEY],
     ...overrides,
   };
 }
