@@ -4,21 +4,20 @@ import { expect, test } from "vitest";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { createSealer } from "../../src/sealing.ts";
 import { emptyDatabaseAddress, testDatabaseAddress } from "../support/database.ts";
-import { type MusterProcess, runMuster, settingsFor, startMuster, temporaryFolder } from "../support/muster-process.ts";
-import { reach } from "../support/start-test-server.ts";
+import { runMuster, settingsFor, startMuster, temporaryFolder } from "../support/muster-process.ts";
+import { startTestServer } from "../support/start-test-server.ts";
+
+const address = await testDatabaseAddress();
+const [old, fresh] = [randomBytes(32), randomBytes(32)];
+const [oldId, freshId] = createSealer([old, fresh]).keyIds;
+const environment = {
+  ...settingsFor(address),
+  MUSTER_ENCRYPTION_KEY: [fresh, old].map((key) => key.toString("base64")).join(","),
+};
 
 /** Tokens name the public URL as their issuer, wherever the server listens. */
-const production: Record<string, string> = {
-  ...settingsFor(await testDatabaseAddress()),
-  MUSTER_PUBLIC_URL: "http://id.example",
-};
-const [old, fresh] = [Buffer.from(production["MUSTER_ENCRYPTION_KEY"] ?? "", "base64"), randomBytes(32)];
-const [oldId, freshId] = createSealer([old, fresh]).keyIds;
-/** The environment with these encryption keys. */
-const sealedBy = (...keys: Buffer[]) => ({
-  ...production,
-  MUSTER_ENCRYPTION_KEY: keys.map((key) => key.toString("base64")).join(","),
-});
+const startSealedBy = (...encryptionKeys: Buffer[]) =>
+  startTestServer({ address, config: { encryptionKeys, publicUrl: "http://id.example" } });
 
 async function json(args: string[], env: Record<string, string>) {
   const { code, stdout, stderr } = await runMuster([...args, "--json"], env);
@@ -26,67 +25,60 @@ async function json(args: string[], env: Record<string, string>) {
   return JSON.parse(stdout);
 }
 
-async function stop({ process }: MusterProcess): Promise<void> {
-  process.kill("SIGTERM");
-  await once(process, "exit");
-}
-
-const serverAt = ({ url }: MusterProcess) => reach(url, production["MUSTER_OPERATOR_KEY"] ?? "");
-
-/** Issues tokens one after the other until it is told to stop; gives them. */
-function issueOn(issue: () => Promise<string>): () => Promise<string[]> {
+/** Does `work` again and again until it is told to stop; gives what came of it. */
+function repeat<T>(work: () => Promise<T>): () => Promise<T[]> {
   let stopped = false;
   const run = async () => {
-    const tokens: string[] = [];
-    while (!stopped) tokens.push(await issue());
-    return tokens;
+    const results: T[] = [];
+    while (!stopped) results.push(await work());
+    return results;
   };
   const running = run();
+  // Whatever comes of it is looked at in the end.
+  running.catch(() => {});
   return () => {
     stopped = true;
     return running;
   };
 }
 
-test("the encryption key is rotated while a server issues tokens; then it starts without the old one, and not before", async () => {
-  const first = await startMuster(sealedBy(old));
-  const project = await serverAt(first).project();
+test("the encryption key is rotated while a server issues tokens; then one starts without the old key, and not before", async () => {
+  const project = await (await startSealedBy(old)).project();
   const { id, token } = await project.signedInUser("alice");
-  await stop(first);
-
-  const server = await startMuster(sealedBy(fresh, old));
-  const tokens = serverAt(server).client(TokenService, project.accessKey);
   const ref = { ref: { case: "id", value: id } } as const;
-  const stopIssuing = issueOn(async () => (await tokens.issueToken({ ref })).signedToken);
-  await serverAt(server).project();
-  expect(await json(["sealing", "status"], sealedBy(fresh, old))).toEqual([
+
+  const server = await startSealedBy(fresh, old);
+  await server.project();
+  const tokens = server.client(TokenService, project.accessKey);
+  const stopIssuing = repeat(async () => (await tokens.issueToken({ ref })).signedToken);
+  expect(await json(["sealing", "status"], environment)).toEqual([
     { key_id: freshId, use: "seals", secrets: 1, in: ["signing_keys 1"] },
     { key_id: oldId, use: "opens", secrets: 1, in: ["signing_keys 1"] },
   ]);
-  const tooEarly = await runMuster(["serve"], sealedBy(fresh));
-  expect(tooEarly).toMatchObject({ code: 1, stdout: "" });
-  expect(tooEarly.stderr).toContain(oldId);
+  await expect(startSealedBy(fresh)).rejects.toThrow(oldId);
+  expect(await json(["sealing", "rotate"], environment)).toEqual({ resealed: 1, remaining: 0 });
+  const issued = await stopIssuing();
 
-  expect(await json(["sealing", "rotate"], sealedBy(fresh, old))).toEqual({ resealed: 1, remaining: 0 });
-  expect(await json(["sealing", "status"], sealedBy(fresh, old))).toMatchObject([
-    { key_id: freshId, secrets: 2 },
-    { key_id: oldId, secrets: 0 },
-  ]);
-  const issued = [token, ...(await stopIssuing())];
+  const last = (await startSealedBy(fresh)).client(TokenService, project.accessKey);
+  const { signedToken } = await last.issueToken({ ref });
   expect(issued.length).toBeGreaterThan(1);
-  await stop(server);
-
-  const last = serverAt(await startMuster(sealedBy(fresh))).client(TokenService, project.accessKey);
-  issued.push((await last.issueToken({ ref })).signedToken);
-  for (const it of [token, ...issued.slice(-3)])
+  for (const it of [token, issued.at(-1) ?? "", signedToken])
     expect(await last.verifyToken({ token: it })).toMatchObject({ active: true });
-  const wrong = await runMuster(["serve"], sealedBy(old));
-  expect(wrong).toMatchObject({ code: 1, stdout: "" });
-  expect(wrong.stderr).toContain(freshId);
+  await expect(startSealedBy(old)).rejects.toThrow(freshId);
+});
+
+test("serve says in a line which key it lacks, and status that it is missing", async () => {
+  await (await startSealedBy(fresh)).project();
+  const other = { ...environment, MUSTER_ENCRYPTION_KEY: randomBytes(32).toString("base64") };
+  const { code, stdout, stderr } = await runMuster(["serve"], other);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(new RegExp(`^muster: Secrets in signing_keys .*${freshId}.*\n$`));
+  const [, ...missing] = await json(["sealing", "status"], other);
+  expect(missing).toMatchObject([{ key_id: freshId, use: "missing" }]);
 });
 
 test("sealing says what it lacks", async () => {
-  const { MUSTER_ENCRYPTION_KEY: _, ...without } = production;
+  const { MUSTER_ENCRYPTION_KEY: _, ...without } = environment;
   const keyless = await runMuster(["sealing", "status"], without);
   expect(keyless).toMatchObject({
     code: 1,
@@ -98,9 +90,8 @@ test("sealing says what it lacks", async () => {
 
 test("sealing of a development server works with the secrets of its data folder", async () => {
   const env = { MUSTER_LOG_LEVEL: "silent", MUSTER_DATA_DIR: await temporaryFolder() };
-  await stop(await startMuster(env));
-  const [key, ...others] = await json(["sealing", "status"], env);
-  expect(key).toMatchObject({ use: "seals", secrets: 1 });
-  expect(others).toEqual([]);
-  expect(await json(["sealing", "rotate"], env)).toEqual({ resealed: 0, remaining: 0 });
+  const { process } = await startMuster(env);
+  process.kill("SIGTERM");
+  await once(process, "exit");
+  expect(await json(["sealing", "status"], env)).toMatchObject([{ use: "seals", secrets: 1 }]);
 });
