@@ -1,18 +1,9 @@
-import {
-  clearField,
-  type DescField,
-  type DescMessage,
-  getOption,
-  hasOption,
-  isFieldSet,
-  type Message,
-} from "@bufbuild/protobuf";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
+import { clearField, type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
-import { MusterError } from "../errors.ts";
-import { Access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
+import { Access, access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
 import { CALLER } from "./caller.ts";
 import { inspectRequest } from "./inspect-request.ts";
+import { createWriteCheck } from "./unwritable-fields.ts";
 
 /** What of a message type a kind of caller may not read, and where to look further. */
 interface ReadPlan {
@@ -38,9 +29,10 @@ export interface FieldAccessPorts {
   entryReader(projectId: string): Promise<MayReadEntry>;
 }
 
-/** The user that an answer goes to. */
+/** Whom an answer goes to. */
 interface Viewer {
-  readonly userId: string;
+  /** Whether it is about the user of this id. */
+  isSelf(userId: unknown): boolean;
   readonly mayReadEntry: MayReadEntry;
 }
 
@@ -55,37 +47,27 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
     if (!plans.has(schema)) plans.set(schema, makePlan(schema, new Set()));
     return plans.get(schema);
   };
+  const check = createWriteCheck();
   return (next) => async (request) => {
     const caller = request.contextValues.get(CALLER);
-    if (caller.kind !== "user") return next(request);
-    const response = await next(
-      await inspectRequest(request, (message) => refuseUnwritable(request.method.input, message)),
-    );
+    if (caller.kind !== "user" && caller.kind !== "anonymous") return next(request);
+    const response = await next(await inspectRequest(request, (message) => check(request.method.input, message)));
     const plan = planFor(request.method.output);
     if (!plan) return response;
+    // What is open to `.anonymous` gives its user to who has just proved to be that one, whoever called.
+    const signsIn = getOption(request.method, access).allow.includes(Access.ANONYMOUS);
+    const projectId = caller.kind === "user" ? caller.projectId : projectOf(request.message);
     const viewer = async (): Promise<Viewer> => ({
-      userId: caller.userId,
-      mayReadEntry: plan.hasEntries ? await ports.entryReader(caller.projectId) : () => false,
+      isSelf: (userId) => signsIn || (caller.kind === "user" && userId === caller.userId),
+      mayReadEntry: plan.hasEntries ? await ports.entryReader(projectId) : () => false,
     });
     if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
     return { ...response, message: visibleEach(plan, response.message, viewer) };
   };
 }
 
-/** A user sets fields only of itself (the RPC's own declaration sees to that), so SELF stands for it here. */
-function refuseUnwritable(schema: DescMessage, request: Message): void {
-  for (const field of schema.fields) {
-    if (field.fieldKind !== "message") continue;
-    const value = (request as unknown as Fields)[field.localName] as Message | undefined;
-    const mask = (request as unknown as { updateMask?: FieldMask }).updateMask?.paths ?? [];
-    for (const inner of value ? field.message.fields : []) {
-      const write = accessOf(inner)?.write ?? [];
-      if (write.length === 0 || write.includes(Access.SELF) || write.includes(Access.USER)) continue;
-      if ((value && isFieldSet(value, inner)) || mask.includes(inner.name))
-        throw new MusterError("PRINCIPAL_NOT_ALLOWED", { metadata: { field: `${field.name}.${inner.name}` } });
-    }
-  }
-}
+/** The project that a call without a credential names. */
+const projectOf = (request: unknown): string => String((request as { projectId?: string }).projectId ?? "");
 
 const accessOf = (field: DescField) => (hasOption(field, field_access) ? getOption(field, field_access) : undefined);
 
@@ -115,7 +97,7 @@ function makePlan(schema: DescMessage, above: ReadonlySet<DescMessage>): ReadPla
 /** The message with only what the user may see: a copy, as streams may share messages. */
 function visible<M extends Message>(plan: ReadPlan, message: M, viewer: Viewer): M {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(message) as object), message) as M;
-  const aboutItself = plan.subject && (message as unknown as Fields)[plan.subject.localName] === viewer.userId;
+  const aboutItself = plan.subject && viewer.isSelf((message as unknown as Fields)[plan.subject.localName]);
   for (const field of plan.hidden) clearField(copy, field);
   if (!aboutItself) for (const field of plan.private) clearField(copy, field);
   for (const { localName } of plan.byEntry) {
