@@ -1,0 +1,88 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { StringPlace } from "./string-places.ts";
+
+/**
+ * What becomes of the strings of a field: `kept`, and then they come back in the field named, or in that of their own name; `asked`: they
+ * name, find, prove or choose something, and nothing of them stays; `ignored`: the server sets the field, whatever is sent.
+ */
+export type Fate = "kept" | "asked" | "ignored" | { readonly keptAs: string };
+const as = (keptAs: string): Fate => ({ keptAs: `muster.v1.${keptAs}` });
+
+/** THE list of the fields that hold strings. A field that is missing here fails the test. */
+const FATES: Record<string, Fate> = {
+  "AccessKey.display_name": "kept",
+  "AttributeDefinition.content_types": "kept",
+  "AttributeDefinition.key": "kept",
+  "AttributeValue.content_type": "kept",
+  "AttributeValue.text": "kept",
+  "CreateAccessKeyRequest.display_name": as("AccessKey.display_name"),
+  "CreateAccessKeyRequest.project_id": "asked",
+  "CreateProjectRequest.display_name": as("Project.display_name"),
+  "DeleteAttributeDefinitionRequest.key": "asked",
+  "DeleteProjectRequest.project_id": "asked",
+  "Filter.field": "asked",
+  "Filter.values": "asked",
+  "GetProjectRequest.project_id": "asked",
+  "IssueTokenRequest.audience": as("claims.aud"),
+  "IssueTokenRequest.claims{key}": as("claims{key}"),
+  "IssueTokenRequest.claims{value}": as("claims{value}"),
+  "LiftSuspensionRequest.suspension_id": "asked",
+  "ListAccessKeysRequest.project_id": "asked",
+  "ListProjectsRequest.page_token": "asked",
+  "ListUsersRequest.order_by": "asked",
+  "ListUsersRequest.page_token": "asked",
+  "Locator.value": "kept",
+  "Presence.message": as("EffectivePresence.message"),
+  "Presence.metadata{key}": as("EffectivePresence.metadata{key}"),
+  "Presence.metadata{value}": as("EffectivePresence.metadata{value}"),
+  "Presence.status": as("EffectivePresence.status"),
+  "ProjectSettings.cors_origins": "kept",
+  "ProjectSettings.default_presence": "kept",
+  "ProjectSettings.user_id_pattern": "kept",
+  "RevokeAccessKeyRequest.key_id": "asked",
+  "RevokeAccessKeyRequest.project_id": "asked",
+  "SetAttributesRequest.attributes{key}": as("User.attributes{key}"),
+  "SetPasswordRequest.password": "asked",
+  "Suspension.id": "ignored",
+  "Suspension.reason": "kept",
+  "UpdateProjectRequest.display_name": as("Project.display_name"),
+  "UpdateProjectRequest.project_id": "asked",
+  "UpdateUserRequest.etag": "asked",
+  "UpsertUserRequest.external_id": as("User.external_id"),
+  "User.attributes{key}": "kept",
+  "User.avatar_url": "kept",
+  "User.bio": "kept",
+  "User.email": "kept",
+  "User.etag": "ignored",
+  "User.external_id": "ignored",
+  "User.id": "ignored",
+  "User.login": "kept",
+  "User.metadata{key}": "kept",
+  "User.metadata{value}": "kept",
+  "User.name": "kept",
+  "User.phone": "kept",
+  "User.private_metadata{key}": "kept",
+  "User.private_metadata{value}": "kept",
+  "User.tags": "kept",
+  "User.time_zone": "kept",
+  "User.website": "kept",
+  "UserRef.email": "asked",
+  "UserRef.external_id": "asked",
+  "UserRef.id": "asked",
+  "UserRef.login": "asked",
+  "UserRef.phone": "asked",
+  "VerifyLocatorRequest.code": "asked",
+  "VerifyTokenRequest.token": "asked",
+};
+/** Parts of a user that no request changes. */
+const OF_THE_SERVER = /\.(locators|suspensions)\[\]\./;
+/** They name the locator that a user has. */
+const NAMING_LOCATORS = ["RemoveLocator", "RequestLocatorVerification", "VerifyLocator"];
+
+/** What becomes of a string in a place; undefined: nobody has said. */
+export function fateOf({ field, path }: StringPlace, method: DescMethod): Fate | undefined {
+  if (field === "google.protobuf.FieldMask.paths") return "asked";
+  if (OF_THE_SERVER.test(path)) return "ignored";
+  if (field === "muster.v1.Locator.value" && NAMING_LOCATORS.includes(method.name)) return "asked";
+  return FATES[field.replace("muster.v1.", "")];
+}

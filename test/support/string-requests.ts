@@ -1,0 +1,70 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
+import { Operator } from "../../src/gen/muster/v1/user_service_pb.ts";
+import type { Init } from "./string-places.ts";
+
+/** So many users each project has, `user 0` and so on, for calls beside each other. */
+export const SLOTS = 12;
+export const emailOf = (slot: number) => `user${slot}@example.org`;
+export const refOf = (slot: number): Init => ({ ref: { case: "externalId", value: `user ${slot}` } });
+
+const locatorOf = (slot: number): Init => ({ type: LocatorType.EMAIL, value: emailOf(slot) });
+const NOTE: Init = { contentType: "text/plain", value: { case: "text", value: "x" } };
+
+/** What messages are made from that a request has to have for a string to get to its place. */
+const FRESH: Record<string, Init> = {
+  "muster.v1.AttributeValue": NOTE,
+  "muster.v1.AttributeDefinition": { key: "note", contentTypes: ["text/plain"] },
+  "muster.v1.Filter": { field: "name", operator: Operator.EQUAL, values: ["x"] },
+  "muster.v1.Locator": { type: LocatorType.EMAIL, value: "new@example.org" },
+  "muster.v1.Presence": { status: "online" },
+  "muster.v1.Suspension": { reason: "x" },
+};
+export const fresh = (type: string): Init => FRESH[type] ?? {};
+
+/** What a project has that requests name. */
+export interface Things {
+  readonly projectId: string;
+  readonly token: string;
+  readonly keyId: string;
+  readonly suspensionId: string;
+}
+
+/** What a method is asked for beside its `ref`, `refs` and `project_id`, where it has to be asked for something. */
+const ASKED: Record<string, (things: Things, slot: number) => Init> = {
+  AddLocator: () => ({ locator: { type: LocatorType.EMAIL, value: "one.more@example.org" } }),
+  BatchUpsertUsers: () => ({ users: [{}] }),
+  CreateProject: () => ({ displayName: "P" }),
+  DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
+  DeleteAttributeDefinition: () => ({ key: "spare" }),
+  LiftSuspension: ({ suspensionId }) => ({ suspensionId }),
+  RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
+  RequestLocatorVerification: (_, slot) => ({ locator: locatorOf(slot) }),
+  RevokeAccessKey: ({ keyId }) => ({ keyId }),
+  SetAttributes: () => ({ attributes: { note: NOTE } }),
+  SetAvatar: () => ({ image: new Uint8Array([1]) }),
+  SetPassword: () => ({ password: "correct horse battery" }),
+  SetPresence: () => ({ presence: { status: "online" } }),
+  SuspendUser: () => ({ suspension: fresh("muster.v1.Suspension") }),
+  UpdateProject: () => ({ displayName: "P" }),
+  UpdateUser: () => ({ user: {} }),
+  VerifyLocator: (_, slot) => ({ locator: locatorOf(slot), code: "00000000" }),
+  VerifyToken: ({ token }) => ({ token }),
+};
+
+/** Those that cannot be answered without more than a request: what they fail for once all their strings have been taken. */
+export const FAILS: Record<string, string> = {
+  SetAvatar: "AVATAR_INVALID",
+  VerifyLocator: "VERIFICATION_CODE_INVALID",
+};
+
+/** A request that the method answers. */
+export function requestOf(method: DescMethod, things: Things, slot: number, namesProject: boolean): Init {
+  const has = (name: string) => method.input.fields.some((field) => field.name === name);
+  return {
+    ...(has("ref") && { ref: refOf(slot) }),
+    ...(has("refs") && { refs: [refOf(slot)] }),
+    ...(namesProject && has("project_id") && { projectId: things.projectId }),
+    ...ASKED[method.name]?.(things, slot),
+  };
+}
