@@ -16,21 +16,15 @@ const FATES: Record<string, Fate> = {
   "AttributeValue.content_type": "kept",
   "AttributeValue.text": "kept",
   "CreateAccessKeyRequest.display_name": as("AccessKey.display_name"),
-  "CreateAccessKeyRequest.project_id": "asked",
   "CreateProjectRequest.display_name": as("Project.display_name"),
   "DeleteAttributeDefinitionRequest.key": "asked",
-  "DeleteProjectRequest.project_id": "asked",
   "Filter.field": "asked",
   "Filter.values": "asked",
-  "GetProjectRequest.project_id": "asked",
   "IssueTokenRequest.audience": as("claims.aud"),
   "IssueTokenRequest.claims{key}": as("claims{key}"),
   "IssueTokenRequest.claims{value}": as("claims{value}"),
   "LiftSuspensionRequest.suspension_id": "asked",
-  "ListAccessKeysRequest.project_id": "asked",
-  "ListProjectsRequest.page_token": "asked",
   "ListUsersRequest.order_by": "asked",
-  "ListUsersRequest.page_token": "asked",
   "Locator.value": "kept",
   "Presence.message": as("EffectivePresence.message"),
   "Presence.metadata{key}": as("EffectivePresence.metadata{key}"),
@@ -40,13 +34,11 @@ const FATES: Record<string, Fate> = {
   "ProjectSettings.default_presence": "kept",
   "ProjectSettings.user_id_pattern": "kept",
   "RevokeAccessKeyRequest.key_id": "asked",
-  "RevokeAccessKeyRequest.project_id": "asked",
   "SetAttributesRequest.attributes{key}": as("User.attributes{key}"),
   "SetPasswordRequest.password": "asked",
   "Suspension.id": "ignored",
   "Suspension.reason": "kept",
   "UpdateProjectRequest.display_name": as("Project.display_name"),
-  "UpdateProjectRequest.project_id": "asked",
   "UpdateUserRequest.etag": "asked",
   "UpsertUserRequest.external_id": as("User.external_id"),
   "User.attributes{key}": "kept",
@@ -66,6 +58,7 @@ const FATES: Record<string, Fate> = {
   "User.tags": "kept",
   "User.time_zone": "kept",
   "User.website": "kept",
+  "UpsertUserRequest.password_hash": "asked",
   "UserRef.email": "asked",
   "UserRef.external_id": "asked",
   "UserRef.id": "asked",
@@ -74,6 +67,8 @@ const FATES: Record<string, Fate> = {
   "VerifyLocatorRequest.code": "asked",
   "VerifyTokenRequest.token": "asked",
 };
+/** Fields that are called so name where a call belongs or goes on. */
+const NAMING = /\.(project_id|page_token|resume_token)$/;
 /** Parts of a user that no request changes. */
 const OF_THE_SERVER = /\.(locators|suspensions)\[\]\./;
 /** They name the locator that a user has. */
@@ -81,7 +76,7 @@ const NAMING_LOCATORS = ["RemoveLocator", "RequestLocatorVerification", "VerifyL
 
 /** What becomes of a string in a place; undefined: nobody has said. */
 export function fateOf({ field, path }: StringPlace, method: DescMethod): Fate | undefined {
-  if (field === "google.protobuf.FieldMask.paths") return "asked";
+  if (field === "google.protobuf.FieldMask.paths" || NAMING.test(field)) return "asked";
   if (OF_THE_SERVER.test(path)) return "ignored";
   if (field === "muster.v1.Locator.value" && NAMING_LOCATORS.includes(method.name)) return "asked";
   return FATES[field.replace("muster.v1.", "")];

@@ -1,4 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { RotationMode } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
 import { Operator } from "../../src/gen/muster/v1/user_service_pb.ts";
 import type { Init } from "./string-places.ts";
@@ -41,6 +42,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
   RequestLocatorVerification: (_, slot) => ({ locator: locatorOf(slot) }),
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
+  RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),
   SetAvatar: () => ({ image: new Uint8Array([1]) }),
   SetPassword: () => ({ password: "correct horse battery" }),
