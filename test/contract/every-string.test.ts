@@ -7,6 +7,8 @@ import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { Access, access } from "../../src/gen/muster/v1/access_pb.ts";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
+import type { Grant } from "../../src/gen/muster/v1/session_pb.ts";
+import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { type BatchUpsertUsersResult, UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { NAUGHTY_STRINGS } from "../support/naughty-strings.ts";
@@ -42,14 +44,20 @@ async function newWorld(): Promise<World> {
   const { signedToken } = await system(TokenService).issueToken({ ref: refOf(0) });
   const { key } = await projects.createAccessKey({});
   const { user } = await users.suspendUser({ ref: refOf(0), suspension: { reason: "x" } });
+  const { grant } = await system(SessionService).createSession({ credential: { case: "guest", value: {} } });
   const suspensionId = user?.suspensions[0]?.id ?? "";
   const credential = { SYSTEM: accessKey, OPERATOR: app.config.operatorKey, USER: signedToken, ANONYMOUS: undefined };
   return {
-    things: { projectId, token: signedToken, keyId: key?.id ?? "", suspensionId },
+    things: { projectId, token: signedToken, keyId: key?.id ?? "", suspensionId, ...grantOf(grant) },
     client: (method) => app.client(method.parent, credential[principalOf(method)]) as unknown as Client<never>,
     ...{ users, projects, presences: system(PresenceService) },
   };
 }
+
+const grantOf = (grant: Grant | undefined) => ({
+  sessionId: grant?.session?.id ?? "",
+  refreshToken: grant?.refreshToken ?? "",
+});
 
 /** As whom a method is called: who may most. */
 function principalOf(method: DescMethod) {

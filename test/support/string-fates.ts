@@ -20,6 +20,7 @@ const FATES: Record<string, Fate> = {
   "DeleteAttributeDefinitionRequest.key": "asked",
   "Filter.field": "asked",
   "Filter.values": "asked",
+  "GuestCredential.name": as("User.name"),
   "IssueTokenRequest.audience": as("claims.aud"),
   "IssueTokenRequest.claims{key}": as("claims{key}"),
   "IssueTokenRequest.claims{value}": as("claims{value}"),
@@ -68,7 +69,7 @@ const FATES: Record<string, Fate> = {
   "VerifyTokenRequest.token": "asked",
 };
 /** Fields that are called so name where a call belongs or goes on. */
-const NAMING = /\.(project_id|page_token|resume_token)$/;
+const NAMING = /\.(project_id|session_id|page_token|resume_token|refresh_token)$/;
 /** Parts of a user that no request changes. */
 const OF_THE_SERVER = /\.(locators|suspensions)\[\]\./;
 /** They name the locator that a user has. */

@@ -29,16 +29,22 @@ export interface Things {
   readonly token: string;
   readonly keyId: string;
   readonly suspensionId: string;
+  readonly sessionId: string;
+  readonly refreshToken: string;
 }
 
 /** What a method is asked for beside its `ref`, `refs` and `project_id`, where it has to be asked for something. */
 const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   AddLocator: () => ({ locator: { type: LocatorType.EMAIL, value: "one.more@example.org" } }),
   BatchUpsertUsers: () => ({ users: [{}] }),
+  CreateSession: () => ({ credential: { case: "guest", value: {} } }),
   CreateProject: () => ({ displayName: "P" }),
   DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
   DeleteAttributeDefinition: () => ({ key: "spare" }),
+  DeleteSession: ({ sessionId }) => ({ sessionId }),
+  GetSession: ({ sessionId }) => ({ sessionId }),
   LiftSuspension: ({ suspensionId }) => ({ suspensionId }),
+  RefreshToken: ({ refreshToken }) => ({ refreshToken }),
   RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
   RequestLocatorVerification: (_, slot) => ({ locator: locatorOf(slot) }),
   RevokeAccessKey: ({ keyId }) => ({ keyId }),

@@ -2,6 +2,7 @@ import { create, type DescField, fromBinary, type MessageInitShape, toBinary } f
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { describe, expect, test } from "vitest";
 import { Access } from "../../src/gen/muster/v1/access_pb.ts";
+import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { LocatorType, type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { refusalOf } from "../support/refusal.ts";
@@ -52,7 +53,7 @@ const RULES: Record<string, Rule> = {
 const CASES = UserSchema.fields.map((field) => [field.name, field] as const);
 
 const { client, clock, db, project } = await startApp();
-const { system, signedInUser } = await project();
+const { id: projectId, system, signedInUser } = await project();
 const users = system(UserService);
 await users.defineAttribute({
   definition: { key: "open", contentTypes: ["text/plain"], readers: [Access.USER], writers: [Access.SELF] },
@@ -122,4 +123,14 @@ describe.each(CASES)("%s", (name, field) => {
     expect(await read(own, field)).toBe(whole);
     expect(await read(other, field)).toBe(rule.seen === "by everyone" ? whole : "");
   });
+});
+
+test("who signs in sees of itself what it sees afterwards, without a credential and with another's", async () => {
+  const request = { projectId, credential: { case: "guest", value: {} } } as const;
+  for (const credential of [undefined, ada.token]) {
+    const { user, grant } = await client(SessionService, credential).createSession(request);
+    const signedIn = client(UserService, grant?.sessionToken);
+    expect(user?.etag).toBe("v1");
+    expect((await signedIn.getUser({ ref: { ref: { case: "me", value: true } } })).user).toEqual(user);
+  }
 });
