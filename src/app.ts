@@ -54,6 +54,7 @@ import { createAttributeDefinitions, mayRead } from "./users/attribute-definitio
 import { avatarRoutes } from "./users/avatar-routes.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
 import { createPasswords } from "./users/passwords/passwords.ts";
+import { createRunningExports } from "./users/running-exports.ts";
 import { startSuspensions } from "./users/start-suspensions.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userJobs } from "./users/user-jobs.ts";
@@ -173,6 +174,7 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
     pageTokens: createPageTokens(config.encryptionKeys),
+    runningExports: createRunningExports(),
   };
 }
 

@@ -28,6 +28,7 @@ import { locatorOf, newLocatorOf } from "./locator-message.ts";
 import type { Passwords } from "./passwords/passwords.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
+import type { RunningExports } from "./running-exports.ts";
 import { setAvatar } from "./set-avatar.ts";
 import { type SuspensionPorts, suspendUser } from "./suspend-user.ts";
 import { suspensionOf } from "./suspension-message.ts";
@@ -41,6 +42,7 @@ export interface UserServicePorts extends DeletionPorts, SuspensionPorts, Verifi
   readonly avatars: Avatars;
   /** Where open streams are kept, so that the server can end them. */
   readonly streams: Pick<StreamRegistry, "open">;
+  readonly runningExports: RunningExports;
   readonly passwords: Passwords;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
@@ -159,14 +161,14 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       return { user: userMessage(await deleteAvatar(ports, scope, userKeyOf(ref))) };
     },
     async *exportUser({ ref }, context) {
-      using stream = ports.streams.open(context);
-      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
-      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
-      const caller = projectCallerOf(context);
+      const { projectId, ...caller } = projectCallerOf(context);
       const itself = caller.kind === "user" ? caller.userId : undefined;
-      const input = { projectId: caller.projectId, key: userKeyOf(ref), itself };
-      const signals = { left: context.signal, ended: stream.signal };
-      for await (const chunk of exportUser(ports, input, signals)) yield { chunk };
+      using held = new DisposableStack();
+      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
+      context.signal.addEventListener("abort", () => held.dispose(), { once: true });
+      if (itself) held.use(ports.runningExports.begin(projectId, itself));
+      const signals = { left: context.signal, ended: held.use(ports.streams.open(context)).signal };
+      for await (const chunk of exportUser(ports, { projectId, key: userKeyOf(ref), itself }, signals)) yield { chunk };
     },
   };
 }

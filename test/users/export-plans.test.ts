@@ -2,7 +2,7 @@ import pg from "pg";
 import { expect, test, vi } from "vitest";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { startApp } from "../support/start-app.ts";
-import { addEvents, exportOf } from "./export-fixture.ts";
+import { exportOf } from "./export-fixture.ts";
 
 const { db, project } = await startApp();
 
@@ -23,28 +23,34 @@ async function pagesOf(table: string, exporting: () => Promise<unknown>) {
   return queries.flatMap(({ text, values }) => (text?.includes(`from ${table} where`) ? [{ text, values }] : []));
 }
 
-test.each(["events", "tokens"])(
+/** Rows of users, `count` each: $1 project, $2 users. */
+const FILL: Readonly<Record<string, (count: number) => string>> = {
+  events: (count) => `
+    insert into events (project_id, id, type, user_id, data, create_time)
+    select $1, gen_random_uuid(), 'user.deleted', id, '{}', now() from unnest($2::uuid[]) id, generate_series(1, ${count})`,
+  tokens: (count) => `
+    insert into tokens (project_id, id, user_id, issue_time, expire_time)
+    select $1, gen_random_uuid(), id, now(), now() from unnest($2::uuid[]) id, generate_series(1, ${count})`,
+  sessions: (count) => `
+    insert into sessions (project_id, id, user_id, create_time, user_agent, address, sealed_seed, token_digest, last_active_time,
+      expire_time, end_time, guest_end_time, refresh_expire_time, refresh_end_time)
+    select $1, gen_random_uuid(), id, now() + n * interval '1 s', '', '', '', sha256(random()::text::bytea), now(), now(), now(), now(), now(), now()
+    from unnest($2::uuid[]) id, generate_series(1, ${count}) n`,
+  revocations: (count) => `
+    insert into revocations (project_id, user_id, before_time, cause, forget_after_time, create_time)
+    select $1, id, now(), 'USER_SUSPENDED', now(), now() from unnest($2::uuid[]) id, generate_series(1, ${count})`,
+};
+
+test.each(Object.entries(FILL))(
   "every page of a user's %s is read in order from the index on its own, whether it has many or hardly any",
-  async (table) => {
-    const { id: projectId, system, signedInUser } = await project();
-    const { id: many } = await signedInUser("many");
-    const { id: few } = await signedInUser("few");
-    await db.pool.query(
-      `insert into tokens (project_id, id, user_id, issue_time, expire_time)
-       select $1, gen_random_uuid(), $2, now(), now() from generate_series(1, 5000)`,
-      [projectId, many],
-    );
-    await addEvents(db, projectId, many, 5_000);
-    const others = await system(UserService).batchUpsertUsers({
-      users: Array.from({ length: 1_000 }, (_, n) => ({ externalId: `other-${n}` })),
-    });
-    await db.pool.query(
-      `insert into tokens (project_id, id, user_id, issue_time, expire_time)
-       select $1, gen_random_uuid(), id, now(), now() from unnest($2::uuid[]) id, generate_series(1, 10)`,
-      [projectId, others.results.map(({ user }) => user?.id)],
-    );
-    await db.pool.query("vacuum analyze events");
-    await db.pool.query("vacuum analyze tokens");
+  async (table, fill) => {
+    const { id: projectId, system } = await project();
+    const made = await system(UserService).batchUpsertUsers({ users: Array.from({ length: 1_000 }, () => ({})) });
+    const [many = "", few = "", ...others] = made.results.map(({ user }) => user?.id ?? "");
+    await db.pool.query(fill(5_000), [projectId, [many]]);
+    await db.pool.query(fill(1), [projectId, [few]]);
+    await db.pool.query(fill(10), [projectId, others]);
+    await db.pool.query(`vacuum analyze ${table}`);
     for (const [id, least] of [
       [many, 50],
       [few, 1],

@@ -3,7 +3,7 @@ import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts"
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import type { ExportUserResponse } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { reasonOf } from "../support/refusal.ts";
+import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 import { addEvents, byId, exportOf } from "./export-fixture.ts";
 
@@ -45,6 +45,23 @@ test("a user that is deleted meanwhile fails the export, and what was read of it
   expect(text()).toContain('"version":1');
   expect(() => JSON.parse(text())).toThrow(SyntaxError);
 });
+
+test("a user is given one export of itself at a time, and another one as soon as it has left the first", async () => {
+  const { id, token, users } = await userWithHistory();
+  const own = client(UserService, token);
+  const left = new AbortController();
+  const first = own.exportUser({ ref: byId(id) }, { signal: left.signal })[Symbol.asyncIterator]();
+  await first.next();
+  const second = await refusalOf(exportOf(own, id));
+  expect(second.reason).toBe("RATE_LIMITED");
+  expect(second.retryAfter).toBeGreaterThan(0);
+  expect((await exportOf(users, id)).events).toHaveLength(MANY + 1);
+  left.abort();
+  await expect.poll(() => exportOf(own, id).then(({ events }) => events.length, reasonOfFailure)).toBe(MANY + 1);
+  expect((await exportOf(own, id)).events).toHaveLength(MANY + 1);
+});
+
+const reasonOfFailure = (error: unknown) => reasonOf(Promise.reject(error as Error));
 
 /** A watch that is open. `ended` settles when it is ended: all streams of a caller are ended together. */
 async function openWatch(token: string, id: string): Promise<{ readonly ended: Promise<void> }> {

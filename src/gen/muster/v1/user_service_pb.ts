@@ -2385,7 +2385,8 @@ export const UserService: GenService<{
    * Gives all that is held about one user, as one JSON document in chunks: docs/export.md tells its form. It never holds a secret. What it
    * holds is as of its `export_time`; lists other than `events` go on until they are read. The document is whole if, and only if, the
    * call ends without an error. A user that exports itself is given what it may read; `.system` is given everything.
-   * Reasons: USER_NOT_FOUND, USER_DELETED (also if it is deleted meanwhile). An export that is under way ends with the caller's access:
+   * Reasons: USER_NOT_FOUND, USER_DELETED (also if it is deleted meanwhile), RATE_LIMITED (also to a user while it is given another export
+   * of itself). An export that is under way ends with the caller's access:
    * TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED, CREDENTIAL_INVALID.
    *
    * @generated from rpc muster.v1.UserService.ExportUser
