@@ -10,6 +10,9 @@ export interface Statement {
   readonly text: string;
 }
 
+/** What a statement is bound to. A function is asked each time the statement is run, once there is a connection for it. */
+export type Values = unknown[] | (() => unknown[]);
+
 /** A row as the driver gives it: `bigint` as number (nothing here passes 2⁵³), `timestamptz` as Date, `date` as `YYYY-MM-DD`. */
 const types = new pg.TypeOverrides();
 types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -19,7 +22,7 @@ types.setTypeParser(pg.types.builtins.DATE, (value: string) => value);
 export async function query<Row extends QueryResultRow>(
   pool: Pool,
   statement: Statement,
-  values: unknown[],
+  values: Values,
   signal?: AbortSignal,
 ): Promise<Row[]> {
   signal?.throwIfAborted();
@@ -33,7 +36,7 @@ export async function query<Row extends QueryResultRow>(
 async function run<Row extends QueryResultRow>(
   pool: Pool,
   statement: Statement,
-  values: unknown[],
+  values: Values,
   signal: AbortSignal | undefined,
 ): Promise<Row[]> {
   const client = await connect(pool, signal);
@@ -46,7 +49,11 @@ async function run<Row extends QueryResultRow>(
   };
   signal?.addEventListener("abort", cancel, { once: true });
   try {
-    const result = await client.query<Row>({ ...statement, values, types });
+    const result = await client.query<Row>({
+      ...statement,
+      values: typeof values === "function" ? values() : values,
+      types,
+    });
     return result.rows;
   } catch (error) {
     broken = (error as { severity?: string }).severity !== "ERROR";

@@ -5,6 +5,8 @@ import type { ProjectScope } from "./find-user.ts";
 import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { UPSERT_USERS } from "./upsert-statements.ts";
 import {
+  forgetEndsAt,
+  mayHaveEnded,
   type SettledUser,
   settleUser,
   type UpsertedUser,
@@ -38,8 +40,12 @@ export async function batchUpsertUsers(
   const write = (pool: WritePorts["db"]["pool"]) => writeItems({ ...ports, db: { pool } }, scope, items, results);
   if (validateOnly) await rehearse(ports.db.pool, write, scope.signal);
   else await write(ports.db.pool);
+  if (!validateOnly && results.some((result, i) => hasEnded(inputs[i], result))) ports.announceEnd();
   return results;
 }
+
+const hasEnded = (input: UserInput | undefined, result: UpsertResult): boolean =>
+  input !== undefined && !(result instanceof MusterError) && mayHaveEnded(input, result);
 
 async function writeItems(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]) {
   for (const wave of wavesOf(items)) {
@@ -129,10 +135,13 @@ async function writeAll(
     const password = passwordHash !== undefined && { password_hash: passwordHash };
     return { id, external_id: externalId || id, event_id: newId(), ...password, ...Object.fromEntries(profile) };
   });
-  const { fields, removedAttributes } = items[0]?.change ?? { fields: new Set() };
-  const mask = maskOf(fields);
-  const values = [scope.projectId, mask, new Date(clock.now()), JSON.stringify(records), removedAttributes ?? []];
+  const { change, longestLifeMs } = items[0] as Item;
   const hasPasswords = items.some(({ passwordHash }) => passwordHash !== undefined);
+  const values = () => {
+    const now = clock.now();
+    const head = [scope.projectId, maskOf(change.fields), new Date(now), JSON.stringify(records)];
+    return [...head, change.removedAttributes ?? [], ...(hasPasswords ? [forgetEndsAt(now, longestLifeMs)] : [])];
+  };
   const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
   const rows = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
   return new Map(rows.map(({ outcome, ...user }) => [positions.get(user.externalId) ?? -1, { user, outcome }]));

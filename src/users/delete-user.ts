@@ -1,14 +1,12 @@
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { type AnnounceEnd, beforeTimeAt, forgetAfter } from "../revocations/revocations.ts";
 import type { AnnounceDeletion } from "./announce-deletion.ts";
 import { DELETE_USER } from "./deletion-statements.ts";
 import { notFound, type ProjectScope, type UserIdentity } from "./find-user.ts";
-import type { UserPorts } from "./upsert-user.ts";
+import { forgetEndsAt, type UserPorts } from "./upsert-user.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 
 export interface DeletionPorts extends UserPorts {
-  readonly announceEnd: AnnounceEnd;
   readonly announceDeletion: AnnounceDeletion;
 }
 
@@ -26,13 +24,7 @@ export async function deleteUser(
   if (byItself && !settings.usersMayDeleteThemselves) throw new MusterError("PRINCIPAL_NOT_ALLOWED");
   const now = clock.now();
   const identifier = KEYS[key.by].comparable(key.value);
-  const values = [
-    scope.projectId,
-    new Date(now),
-    identifier,
-    newId(),
-    forgetAfter(beforeTimeAt(now).getTime() + settings.tokenTtlMaxMs),
-  ];
+  const values = [scope.projectId, new Date(now), identifier, newId(), forgetEndsAt(now, settings.tokenTtlMaxMs)];
   const [gone] = await query<UserIdentity>(db.pool, DELETE_USER[key.by], values, scope.signal);
   if (!gone) return notFound(db, scope, key);
   announceEnd();

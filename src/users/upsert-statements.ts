@@ -1,5 +1,6 @@
 import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
+import { endAccessSql, validFromSql } from "../revocations/revocations.ts";
 import { keepPasswordSql } from "./passwords/password-statements.ts";
 import { PROFILE_COLUMNS } from "./profile.ts";
 import { AS_ROW, assignments, COLUMNS, qualified } from "./user-statements.ts";
@@ -22,22 +23,46 @@ export const CREATED_EVENT = (() => {
 /** The columns that callers write, as an insert names them. */
 export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
 
-/** What the statements that keep passwords have besides: those that are not there yet, and who gets them. */
+/**
+ * The moment from which on all is to be refused that was there before: the next full second of now, by the server's clock. It is asked
+ * under the lock of the user's row; for how long the statement has waited for that, the database knows.
+ */
+const BEFORE_TIME =
+  "date_trunc('second', $3::timestamptz + (clock_timestamp() - statement_timestamp())) + interval '1 second'";
+
+/**
+ * What the statements that keep passwords have besides: those that are not there yet, who gets them, and the end of what was signed in
+ * by another one.
+ */
 const PASSWORDS = {
   replaced: `replaced as materialized (
       select external_id from input i where i.password_hash is not null and not exists (
         select from users x join passwords p on p.project_id = x.project_id and p.user_id = x.id
         where x.project_id = $1 and x.external_id = i.external_id and p.imported and p.phc = i.password_hash)
+    ), ending as materialized (
+      select r.external_id from replaced r join users x on x.project_id = $1 and x.external_id = r.external_id
+      join passwords p on p.project_id = x.project_id and p.user_id = x.id
     ),`,
   isReplaced: "or u.external_id in (select external_id from replaced)",
-  kept: `, kept as (${keepPasswordSql({
-    from: "written join replaced using (external_id) join input using (external_id)",
-    projectId: "$1::uuid",
-    userId: "written.id",
-    phc: "input.password_hash",
-    imported: "true",
-    time: "$3::timestamptz",
-  })})`,
+  set: `, tokens_valid_from = case when u.external_id in (select external_id from ending)
+        then ${validFromSql("u", BEFORE_TIME)} else u.tokens_valid_from end`,
+  kept: (forgetAfterTime: string) =>
+    `, kept as (${keepPasswordSql({
+      from: "written join replaced using (external_id) join input using (external_id)",
+      projectId: "$1::uuid",
+      userId: "written.id",
+      phc: "input.password_hash",
+      imported: "true",
+      time: "$3::timestamptz",
+    })}), ended as (${endAccessSql({
+      from: "written join ending using (external_id)",
+      where: "not written.created",
+      projectId: "$1::uuid",
+      subject: { userId: "written.id", beforeTime: "written.tokens_valid_from" },
+      cause: "PASSWORD_CHANGED",
+      forgetAfterTime: `${forgetAfterTime}::timestamptz`,
+      createTime: "$3::timestamptz",
+    })})`,
 };
 
 interface UpsertParts {
@@ -47,7 +72,8 @@ interface UpsertParts {
   readonly eventFrom: string;
   readonly eventId: string;
   readonly removed: string;
-  readonly passwords: boolean;
+  /** Where the time is after which the end of access may be forgotten; undefined: no passwords are kept. */
+  readonly forgetAfterTime: string | undefined;
 }
 
 /**
@@ -55,15 +81,16 @@ interface UpsertParts {
  * transaction made after this statement began and that is already as it should be: the caller then runs it again.
  * $1 project, $2 mask, $3 time.
  */
-function upsertSql({ passwords, ...parts }: UpsertParts) {
+function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
+  const passwords = forgetAfterTime !== undefined;
   const { set, changes } = assignments("$2::int", "excluded.update_time", (name) => `excluded.${name}`, parts.removed);
   return `
     with ${parts.input} ${passwords ? PASSWORDS.replaced : ""} written as (
       insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
       ${parts.source}
-      on conflict (project_id, external_id) do update set ${set} where ${changes} ${passwords ? PASSWORDS.isReplaced : ""}
-      returning ${qualified("u")}, u.xmax = 0 as created
-    ) ${passwords ? PASSWORDS.kept : ""}, event as (${appendEventSql({
+      on conflict (project_id, external_id) do update set ${set}${passwords ? PASSWORDS.set : ""} where ${changes} ${passwords ? PASSWORDS.isReplaced : ""}
+      returning ${qualified("u")}, u.tokens_valid_from, u.xmax = 0 as created
+    ) ${passwords ? PASSWORDS.kept(forgetAfterTime) : ""}, event as (${appendEventSql({
       from: parts.eventFrom,
       where: "written.created",
       projectId: "$1::uuid",
@@ -97,14 +124,14 @@ function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: b
       eventFrom: "written",
       eventId: "$6::uuid",
       removed: `$${AFTER_PROFILE}`,
-      passwords,
+      forgetAfterTime: passwords ? `$${AFTER_PROFILE + 2}` : undefined,
     }),
   };
 }
 
 /**
  * One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove; `withPassword` then
- * takes the hash. `existing` writes a user that is there, and makes none.
+ * takes the hash and the time after which an end of access may be forgotten. `existing` writes a user that is there, and makes none.
  */
 export const UPSERT_USER = {
   plain: upsertUser({ mayCreate: true, passwords: false }),
@@ -126,14 +153,14 @@ function upsertUsers({ passwords }: { passwords: boolean }): Statement {
       eventFrom: "written join input using (external_id)",
       eventId: "input.event_id",
       removed: "$5",
-      passwords,
+      forgetAfterTime: passwords ? "$6" : undefined,
     }),
   };
 }
 
 /**
  * Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}, `withPasswords` of
- * {…, password_hash} too, $5 the keys of the attributes to remove. Locks in the order of external ids.
+ * {…, password_hash} too, $5 the keys of the attributes to remove; $6 as `withPassword` takes it. Locks in the order of external ids.
  */
 export const UPSERT_USERS = {
   plain: upsertUsers({ passwords: false }),

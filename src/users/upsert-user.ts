@@ -4,6 +4,7 @@ import { query } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import { matchesPattern, type ProjectDirectory } from "../projects/projects.ts";
+import { type AnnounceEnd, beforeTimeAt, forgetAfter } from "../revocations/revocations.ts";
 import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
@@ -19,6 +20,7 @@ export interface UserPorts {
   readonly newId: NewId;
   readonly projects: ProjectDirectory;
   readonly attributes: AttributeDefinitions;
+  readonly announceEnd: AnnounceEnd;
 }
 
 /** A user to make or to bring up to date. */
@@ -34,6 +36,8 @@ export interface UserInput {
 export interface SettledUser extends UserInput {
   /** Whether the project takes the external id for a new user. Those that came onto the roll before it had its pattern stay. */
   readonly mayCreate: boolean;
+  /** The longest life that the project gives a token, in milliseconds. */
+  readonly longestLifeMs: number;
 }
 
 export interface UpsertedUser {
@@ -53,8 +57,14 @@ const TRIES = 5;
  * an attribute that its definition does not, a login against the rules, or a hash that is not taken.
  */
 export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
-  return writeUser(ports, scope, await settleUser(ports, scope, input));
+  const written = await writeUser(ports, scope, await settleUser(ports, scope, input));
+  if (mayHaveEnded(input, written)) ports.announceEnd();
+  return written;
 }
+
+/** Whether a write may have ended what its user was signed in by: that of another password does. */
+export const mayHaveEnded = ({ passwordHash }: UserInput, { outcome }: UpsertedUser): boolean =>
+  passwordHash !== undefined && outcome === "changed";
 
 /** Holds a user against the rules that the database does not keep. REQUEST_INVALID, PRINCIPAL_NOT_ALLOWED. */
 export async function settleUser(
@@ -65,25 +75,29 @@ export async function settleUser(
   const { externalId, passwordHash } = input;
   const fault = passwordHash === undefined ? undefined : parsePasswordHash(passwordHash);
   if (typeof fault === "string") throw invalid("password_hash", fault);
-  const { userIdPattern } = (await projects.get(scope.projectId)).settings;
+  const { userIdPattern, tokenTtlMaxMs: longestLifeMs } = (await projects.get(scope.projectId)).settings;
   await requireLogin(db, scope, input.change);
   const change = await settleAttributes(attributes, scope.projectId, input.change);
-  return { externalId, change, passwordHash, mayCreate: !externalId || matchesPattern(userIdPattern, externalId) };
+  const mayCreate = !externalId || matchesPattern(userIdPattern, externalId);
+  return { externalId, change, passwordHash, mayCreate, longestLifeMs };
 }
 
 /** Writes a user that was held against the rules. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for an external id. */
 export async function writeUser(
   { db, clock, newId }: WritePorts,
   scope: ProjectScope,
-  { externalId, change, passwordHash, mayCreate }: SettledUser,
+  { externalId, change, passwordHash, mayCreate, longestLifeMs }: SettledUser,
 ): Promise<UpsertedUser> {
   const id = newId();
   const profile = PROFILE_COLUMNS.map((column) => column.value(change.values));
-  const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), id, externalId || id];
-  const tail = [...profile, change.removedAttributes ?? [], ...(passwordHash === undefined ? [] : [passwordHash])];
+  const values = () => {
+    const now = clock.now();
+    const head = [scope.projectId, maskOf(change.fields), new Date(now), id, externalId || id, newId()];
+    const password = passwordHash === undefined ? [] : [passwordHash, forgetEndsAt(now, longestLifeMs)];
+    return [...head, ...profile, change.removedAttributes ?? [], ...password];
+  };
   const statement = statementFor(mayCreate, passwordHash !== undefined);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const values = [...head, newId(), ...tail];
     const [row] = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
     if (!row && !mayCreate) throw invalid("external_id", "does not match the project's user_id_pattern");
     if (!row) continue;
@@ -92,6 +106,10 @@ export async function writeUser(
   }
   throw new MusterError("CONFLICT");
 }
+
+/** When it may be forgotten that now all of a user's access ended. */
+export const forgetEndsAt = (now: number, longestLifeMs: number): Date =>
+  forgetAfter(beforeTimeAt(now).getTime() + longestLifeMs);
 
 function statementFor(mayCreate: boolean, hasPassword: boolean) {
   if (mayCreate) return hasPassword ? UPSERT_USER.withPassword : UPSERT_USER.plain;

@@ -25,11 +25,11 @@ import { liftSuspension } from "./lift-suspension.ts";
 import { type ListPorts, listUsers } from "./list-users.ts";
 import { listQueryOf, OTHERS } from "./list-users-message.ts";
 import { locatorOf, newLocatorOf } from "./locator-message.ts";
-import type { Passwords } from "./passwords/passwords.ts";
 import { removeLocator } from "./remove-locator.ts";
 import { requestLocatorVerification, type VerificationPorts } from "./request-locator-verification.ts";
 import type { RunningExports } from "./running-exports.ts";
 import { setAvatar } from "./set-avatar.ts";
+import { type SetPasswordPorts, setPassword } from "./set-password.ts";
 import { type SuspensionPorts, suspendUser } from "./suspend-user.ts";
 import { suspensionOf } from "./suspension-message.ts";
 import { updateUser } from "./update-user.ts";
@@ -38,12 +38,17 @@ import { profileChange, userMessage, versionOf } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 
-export interface UserServicePorts extends DeletionPorts, SuspensionPorts, VerificationPorts, ListPorts, ExportPorts {
+export interface UserServicePorts
+  extends DeletionPorts,
+    SetPasswordPorts,
+    SuspensionPorts,
+    VerificationPorts,
+    ListPorts,
+    ExportPorts {
   readonly avatars: Avatars;
   /** Where open streams are kept, so that the server can end them. */
   readonly streams: Pick<StreamRegistry, "open">;
   readonly runningExports: RunningExports;
-  readonly passwords: Passwords;
   /** Gives the declared rules that a message breaks: the items of a batch each fail alone. */
   check(schema: DescMessage, message: Message): readonly Violation[];
   /** A failure in the form it has inside an answer. */
@@ -150,7 +155,7 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     },
     async setPassword({ ref, password }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
-      return { user: userMessage(await ports.passwords.set(scope, userKeyOf(ref), password)) };
+      return { user: userMessage(await setPassword(ports, scope, userKeyOf(ref), password)) };
     },
     async setAvatar({ ref, image }, context) {
       const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };

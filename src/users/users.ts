@@ -4,6 +4,7 @@ export type { AnnounceDeletion } from "./announce-deletion.ts";
 export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from "./attribute-definitions.ts";
 export { createUser } from "./create-user.ts";
 export { findUserIds, getUser, type ProjectScope, requireUser, type UserIdentity } from "./find-user.ts";
+export { keepPassword, type NewPassword } from "./passwords/keep-password.ts";
 export { keepPasswordSql } from "./passwords/password-statements.ts";
 export type { Passwords, VerifiedPassword } from "./passwords/passwords.ts";
 export { blockedSql } from "./suspension.ts";

@@ -1,7 +1,7 @@
 import type { Statement } from "../../db/statement.ts";
 import { blockedSql } from "../suspension.ts";
 import type { UserKey } from "../user-key.ts";
-import { AS_ROW, byKey, has, qualified } from "../user-statements.ts";
+import { byKey, has } from "../user-statements.ts";
 
 /** What is known of whoever a key names. */
 export interface PasswordRow {
@@ -40,24 +40,6 @@ export const keepPasswordSql = (password: {
   from ${password.from}
   on conflict (project_id, user_id) do update
   set id = default, phc = excluded.phc, imported = excluded.imported, update_time = excluded.update_time`;
-
-/** Sets a user's password: $1 project, $2 user, $3 time, $4 hash. The user's row is locked first, as its deletion does. */
-export const SET_PASSWORD: Statement = {
-  name: "passwords_set",
-  text: `
-    with written as (
-      update users u set update_time = $3, version = u.version + 1 where u.project_id = $1 and u.id = $2
-      returning ${qualified("u")}
-    ), kept as (${keepPasswordSql({
-      from: "written",
-      projectId: "$1::uuid",
-      userId: "written.id",
-      phc: "$4",
-      imported: "false",
-      time: "$3::timestamptz",
-    })})
-    select ${AS_ROW} from written`,
-};
 
 /**
  * Hashes a password anew, unless it was changed meanwhile: $1 project, $2 user, $3 id of the password, $4 its hash so far, $5 the new one.

@@ -2,15 +2,14 @@ import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import { query } from "../../db/statement.ts";
 import type { Logger } from "../../logger.ts";
-import { notFound, type ProjectScope, requireUser } from "../find-user.ts";
+import type { ProjectScope } from "../find-user.ts";
 import { KEYS, type UserKey } from "../user-key.ts";
-import type { UserRow } from "../user-statements.ts";
 import { unknownHash } from "./argon2-hash.ts";
 import { createHashQueue, type HashQueue } from "./hash-queue.ts";
 import { type PasswordHash, parsePasswordHash } from "./password-hash.ts";
 import { type PasswordHasher, passwordHasher } from "./password-hasher.ts";
 import { bytesOf, createPasswordRules } from "./password-rules.ts";
-import { FIND_PASSWORD, type PasswordRow, REHASH, SET_PASSWORD } from "./password-statements.ts";
+import { FIND_PASSWORD, type PasswordRow, REHASH } from "./password-statements.ts";
 
 export interface PasswordPorts {
   readonly db: Database;
@@ -32,8 +31,6 @@ export interface Passwords {
   readonly waiting: number;
   /** A new password as it is kept. PASSWORD_WEAK, RATE_LIMITED. */
   hash(password: string, signal?: AbortSignal): Promise<string>;
-  /** Sets a user's password. USER_NOT_FOUND, USER_DELETED, PASSWORD_WEAK, RATE_LIMITED. */
-  set(scope: ProjectScope, key: UserKey, password: string): Promise<UserRow>;
   /**
    * The user that a key names, if it can be signed in and the password is its own. Nobody, a user without a password, one that is
    * suspended and a wrong password take the same work and have the same answer: undefined. RATE_LIMITED.
@@ -47,23 +44,13 @@ export function createPasswords(ports: PasswordPorts): Passwords {
   const rules = createPasswordRules();
   const checks = createChecks(ports, hasher);
 
-  async function hash(password: string, signal?: AbortSignal): Promise<string> {
-    const bytes = await rules.require(password);
-    return queue.run(() => hasher.hash(bytes), signal);
-  }
-
   return {
     get waiting() {
       return queue.waiting;
     },
-    hash,
-    async set(scope, key, password) {
-      await rules.require(password);
-      const { id } = await requireUser(db, scope, key);
-      const phc = await hash(password, scope.signal);
-      const values = [scope.projectId, id, new Date(clock.now()), phc];
-      const [user] = await query<UserRow>(db.pool, SET_PASSWORD, values, scope.signal);
-      return user ?? notFound(db, scope, { by: "id", value: id });
+    async hash(password, signal) {
+      const bytes = await rules.require(password);
+      return queue.run(() => hasher.hash(bytes), signal);
     },
     async verify(scope, key, password) {
       const values = [scope.projectId, KEYS[key.by].comparable(key.value), new Date(clock.now())];

@@ -56,7 +56,8 @@ export type UpsertUserRequest = Message<"muster.v1.UpsertUserRequest"> & {
   /**
    * The hash of the user's password as another system has kept it, in place of the password the user has; empty: it keeps what it has.
    * argon2id, argon2i, scrypt or PBKDF2 as a PHC string, or bcrypt, up to 512 bytes: see docs/passwords.md. A hash that is not
-   * taken, or costs more to check than a sign-in may, is REQUEST_INVALID. It is hashed anew when the user first signs in.
+   * taken, or costs more to check than a sign-in may, is REQUEST_INVALID. It is hashed anew when the user first signs in. Where it takes the
+   * place of another password, what the user is signed in by ends, as with SetPassword; the hash that is there already changes nothing.
    *
    * @generated from field: string password_hash = 4;
    */
@@ -93,7 +94,8 @@ export type UpsertUserRequestJson = {
   /**
    * The hash of the user's password as another system has kept it, in place of the password the user has; empty: it keeps what it has.
    * argon2id, argon2i, scrypt or PBKDF2 as a PHC string, or bcrypt, up to 512 bytes: see docs/passwords.md. A hash that is not
-   * taken, or costs more to check than a sign-in may, is REQUEST_INVALID. It is hashed anew when the user first signs in.
+   * taken, or costs more to check than a sign-in may, is REQUEST_INVALID. It is hashed anew when the user first signs in. Where it takes the
+   * place of another password, what the user is signed in by ends, as with SetPassword; the hash that is there already changes nothing.
    *
    * @generated from field: string password_hash = 4;
    */
@@ -2300,7 +2302,8 @@ export const UserService: GenService<{
   },
   /**
    * Gives a user a password, in place of the one it has: see docs/passwords.md. It is normalised to NFC and must then have 8 to 1,024 bytes
-   * and not be one that is guessed first. Few passwords are hashed at a time; RATE_LIMITED if too many wait.
+   * and not be one that is guessed first. Where it takes the place of another one, the user's sessions, tokens and streams end on every
+   * server within a second, for good. Few passwords are hashed at a time; RATE_LIMITED if too many wait.
    * Reasons: USER_NOT_FOUND, USER_DELETED, PASSWORD_WEAK, RATE_LIMITED.
    *
    * @generated from rpc muster.v1.UserService.SetPassword
