@@ -11,6 +11,7 @@ import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
+import type { User } from "./gen/muster/v1/user_pb.ts";
 import { UserService } from "./gen/muster/v1/user_service_pb.ts";
 import type { NewId } from "./ids.ts";
 import { createJobs } from "./jobs/jobs.ts";
@@ -42,6 +43,7 @@ import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck, warmUp } from "./rpc/validate.ts";
 import { createSealer } from "./sealing.ts";
 import { createSenders } from "./senders/senders.ts";
+import { createAttempts } from "./sessions/attempts/attempts.ts";
 import { refreshService } from "./sessions/refresh-service.ts";
 import { sessionJobs } from "./sessions/session-jobs.ts";
 import { sessionService } from "./sessions/session-service.ts";
@@ -58,7 +60,7 @@ import { createRunningExports } from "./users/running-exports.ts";
 import { startSuspensions } from "./users/start-suspensions.ts";
 import { createActivity } from "./users/track-activity.ts";
 import { userJobs } from "./users/user-jobs.ts";
-import { userMessage } from "./users/user-message.ts";
+import { profileChange, userMessage } from "./users/user-message.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
 import { userService } from "./users/user-service.ts";
 import { findUserIds } from "./users/users.ts";
@@ -156,7 +158,11 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const onReuse = metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time");
   const { accessTokens } = tokens;
   const openSessions = () => sessionsOf(streams);
-  const sessionPorts = { db, clock, newId, logger, projects, sealer, accessTokens, announceEnd, onReuse, openSessions };
+  const attributes = createAttributeDefinitions(db, clock);
+  const passwords = createPasswords({ db, clock, logger });
+  const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
+  const attempts = createAttempts(db, config.rateFactor);
+  const sessionPorts = { ...signInPorts, attempts, announceEnd, onReuse, openSessions };
   return {
     tokenTtlMs,
     projects,
@@ -164,13 +170,13 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     revocations,
     suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd })),
     senders: createSenders(config, clock, newId, logger),
-    attributes: createAttributeDefinitions(db, clock),
+    attributes,
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
     presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
-    passwords: createPasswords({ db, clock, logger }),
+    passwords,
     activity: resources.use(createActivity(db, clock, logger)),
     check: createCheck(),
     pageTokens: createPageTokens(config.encryptionKeys),
@@ -219,7 +225,9 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
   );
   const grants = { ...sessions, cookies: createSessionCookies(pageOrigins(ports, features)), userMessage };
-  router.service(SessionService, sessionService({ ...grants, pageTokens }));
+  const writer = (bySystem: boolean) => (bySystem ? "SYSTEM" : "SELF");
+  const profileOf = (user: User, bySystem: boolean) => profileChange(user, undefined, writer(bySystem));
+  router.service(SessionService, sessionService({ ...grants, pageTokens, profileChange: profileOf }));
   router.service(TokenService, {
     ...tokenService({ ...tokens, announceEnd, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),

@@ -63,6 +63,7 @@ export const ERRORS = {
     message: "The project has 16 signing keys; wait until one is gone",
   },
   SMS_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot send text messages" },
+  CREDENTIALS_REJECTED: { code: "unauthenticated", message: "Wrong login or password" },
   PASSWORD_WEAK: { code: "invalid_argument", message: "The password is too short, too long or too common" },
   REFRESH_TOKEN_REUSED: { code: "unauthenticated", message: "The refresh token was used before; its session is ended" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;

@@ -69,7 +69,7 @@ const FEATURES = [
   {
     name: "sessions",
     others: ["users/users.ts", "tokens/tokens.ts", "projects/projects.ts", "revocations/revocations.ts"],
-    packages: [],
+    packages: ["rate-limiter-flexible"],
   },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
   { name: "presence", others: ["users/users.ts"], packages: [] },

@@ -49,13 +49,16 @@ export interface SignedIn {
 export interface NewGrant {
   readonly userId: string;
   readonly client: Client;
+  /** The password that was checked: where it is set anew meanwhile, the check is worth nothing. */
+  readonly passwordId?: string;
 }
 
-type Created = UserRow & { readonly suspended: boolean } & SessionRow;
+/** The session's columns are null where none was made. */
+type Created = UserRow & SessionRow & { readonly suspended: boolean };
 
 /**
  * Signs a user in: makes its session, with `session.created`, in one statement, and the tokens that stand on it. USER_SUSPENDED,
- * USER_NOT_FOUND.
+ * USER_NOT_FOUND; CREDENTIALS_REJECTED for a password that is not the user's any more.
  */
 export async function createGrant(ports: SessionPorts, scope: ProjectScope, input: NewGrant): Promise<SignedIn> {
   const { db, clock, newId, projects, sealer } = ports;
@@ -75,10 +78,12 @@ export async function createGrant(ports: SessionPorts, scope: ProjectScope, inpu
     digestOfGeneration(seed, 0),
     ...[ends.session, ends.sessionAtLatest, ends.refresh, new Date(now + MOST_REFRESHED_MS), ends.guest],
     newId(),
+    input.passwordId ?? null,
   ];
   const [row] = await query<Created & Record<string, unknown>>(db.pool, CREATE_SESSION, values, scope.signal);
   if (!row) throw new MusterError("USER_NOT_FOUND");
   if (row.suspended) throw new MusterError("USER_SUSPENDED");
+  if (row.sessionId === null) throw new MusterError("CREDENTIALS_REJECTED");
   return grantOf(ports, scope, row, { seed, generation: 0, refreshCounter: 0 });
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { MusterError } from "../errors.ts";
 import type { Grant as GrantMessage } from "../gen/muster/v1/session_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
+import type { Caller } from "../rpc/caller.ts";
 import { CLIENT_ADDRESS } from "../rpc/client-address.ts";
 import type { SessionCookies } from "../rpc/session-cookies.ts";
 import type { UserRow } from "../users/users.ts";
@@ -16,10 +17,10 @@ export interface GrantPorts {
   userMessage(user: UserRow): User;
 }
 
-/** What a call says of its client. */
-export const clientOf = (context: Pick<HandlerContext, "requestHeader" | "values">): Client => ({
+/** What a call says of its client. Where `.system` calls, that is its own server, of whose users it says nothing. */
+export const clientOf = (context: Pick<HandlerContext, "requestHeader" | "values">, { kind }: Caller): Client => ({
   userAgent: context.requestHeader.get("user-agent") ?? "",
-  address: context.values.get(CLIENT_ADDRESS),
+  address: kind === "system" ? "" : context.values.get(CLIENT_ADDRESS),
 });
 
 /** The answer to who signed in or stays in, and the cookies of a page that may have them. ORIGIN_NOT_ALLOWED for one that wants no other. */

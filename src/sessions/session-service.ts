@@ -1,26 +1,40 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
-import type { SessionService } from "../gen/muster/v1/session_service_pb.ts";
+import type { CreateSessionRequest, SessionService } from "../gen/muster/v1/session_service_pb.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
-import type { SessionPorts } from "./create-grant.ts";
+import type { ProjectScope, UserKey } from "../users/users.ts";
+import type { Client } from "./create-grant.ts";
 import { type EndPorts, endOtherSessions, endSession } from "./end-session.ts";
 import { clientOf, type GrantPorts, grantAnswer } from "./grant-message.ts";
 import { getSession, type ListPorts, listSessions } from "./list-sessions.ts";
+import { inOwnFields, type ProfilePorts, profileOf, signUpChange } from "./profile-message.ts";
 import { sessionMessage } from "./session-message.ts";
 import { signInGuest } from "./sign-in-guest.ts";
+import { type SignInPorts, signInWithPassword } from "./sign-in-password.ts";
+import { signUp } from "./sign-up.ts";
 
-export interface SessionServicePorts extends GrantPorts, SessionPorts, EndPorts, ListPorts {}
+export interface SessionServicePorts extends GrantPorts, SignInPorts, EndPorts, ListPorts, ProfilePorts {}
 
 /** SessionService over its use cases. */
 export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof SessionService> {
   return {
+    async signUp(request, context) {
+      const { projectId, caller } = signInProjectOf(context, request.projectId);
+      const { login, email, user, password, cookieOnly } = request;
+      const change = await signUpChange(ports, { login, email, user }, caller.kind === "system");
+      const callerId = caller.kind === "user" ? caller.userId : undefined;
+      const input = { change, password, callerId, client: clientOf(context, caller) };
+      const signedIn = await inOwnFields(request, signUp(ports, { projectId, signal: context.signal }, input));
+      return grantAnswer(ports, context, projectId, signedIn, cookieOnly);
+    },
     async createSession({ projectId: named, credential, cookieOnly }, context) {
-      const { projectId } = signInProjectOf(context, named);
+      const { projectId, caller } = signInProjectOf(context, named);
       const scope = { projectId, signal: context.signal };
-      const signedIn = await signInGuest(ports, scope, credential.value?.name ?? "", clientOf(context));
-      return { ...(await grantAnswer(ports, context, projectId, signedIn, cookieOnly)), userCreated: true };
+      const signedIn = await signIn(ports, scope, credential, clientOf(context, caller));
+      const { userCreated } = signedIn;
+      return { ...(await grantAnswer(ports, context, projectId, signedIn, cookieOnly)), userCreated };
     },
     async getSession({ sessionId }, context) {
       const caller = projectCallerOf(context);
@@ -41,6 +55,21 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
       return {};
     },
   };
+}
+
+/** Signs in by what is sent. An unset credential was refused before. */
+async function signIn(
+  ports: SessionServicePorts,
+  scope: ProjectScope,
+  credential: CreateSessionRequest["credential"],
+  client: Client,
+) {
+  if (credential.case !== "password")
+    return { ...(await signInGuest(ports, scope, credential.value?.name ?? "", client)), userCreated: true };
+  const { identifier, password } = credential.value;
+  const key: UserKey = { by: identifier.case ?? "login", value: identifier.value ?? "" };
+  const newProfile = () => profileOf(ports, key);
+  return signInWithPassword(ports, scope, { key, password, client, newProfile });
 }
 
 const scopeOf = (context: HandlerContext) => ({

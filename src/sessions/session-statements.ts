@@ -11,19 +11,22 @@ const holderSql = (user: string, now: string) => `
 /**
  * Makes a session and says so: $1 project, $2 user, $3 time, $4 session, $5 user agent, $6 address, $7 sealed seed, $8 digest of its token,
  * $9 when the token ends unless used, $10 and at the latest, $11 when the refresh token ends unless used, $12 and at the latest,
- * $13 the end of everything for a guest, $14 event id.
+ * $13 the end of everything for a guest, $14 event id, $15 the password that the user proved to have, which must still be the one it has (null:
+ * it proved itself otherwise).
  * Gives the user with `suspended`, and the session unless it was not made.
  */
 export const CREATE_SESSION: Statement = {
   name: "sessions_create",
   text: `
     with holder as materialized (${holderSql("$2", "$3::timestamptz")}
+    ), proven as materialized (
+      select p.id from holder h join passwords p on p.project_id = $1 and p.user_id = h.id where p.id = $15::uuid for share of p
     ), made as (
       insert into sessions as s (project_id, id, user_id, create_time, user_agent, address, sealed_seed, token_digest,
         last_active_time, expire_time, end_time, refresh_expire_time, refresh_end_time, guest_end_time)
       select $1::uuid, $4::uuid, h.id, greatest($3::timestamptz, h.tokens_valid_from), $5, $6, $7, $8,
         $3, least($9::timestamptz, $10), $10, least($11::timestamptz, $12), $12, $13
-      from holder h where not h.suspended
+      from holder h where not h.suspended and ($15::uuid is null or exists (select from proven))
       returning s.*
     ), event as (${appendEventSql({
       from: "made join holder on true",

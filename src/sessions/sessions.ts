@@ -2,13 +2,13 @@ import type { Logger } from "../logger.ts";
 import type { TokenInspection } from "../tokens/tokens.ts";
 import type { ProjectScope } from "../users/users.ts";
 import { authenticateSession, type LiveSession } from "./authenticate-session.ts";
-import type { SessionPorts } from "./create-grant.ts";
 import type { EndPorts } from "./end-session.ts";
 import { inspectSession } from "./inspect-session.ts";
 import { createKeepAlive, type OpenSessions } from "./keep-alive.ts";
+import type { SignInPorts } from "./sign-in-password.ts";
 
 /** What the feature needs of the process. */
-export interface SessionsOptions extends SessionPorts, EndPorts {
+export interface SessionsOptions extends SignInPorts, EndPorts {
   readonly logger: Logger;
   /** The sessions that streams are open in. */
   readonly openSessions: OpenSessions;

@@ -1,12 +1,24 @@
 import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
+import { keepPasswordSql } from "./passwords/password-statements.ts";
 import { PROFILE_COLUMNS } from "./profile.ts";
 import { CREATED_EVENT, PROFILE_NAMES } from "./upsert-statements.ts";
-import { AS_ROW, qualified } from "./user-statements.ts";
+import { AS_ROW, assignments, qualified } from "./user-statements.ts";
+
+/** Gives the users of `written` their password. */
+const passwordSql = (phc: string, time: string) =>
+  keepPasswordSql({
+    from: `written where ${phc}::text is not null`,
+    projectId: "$1::uuid",
+    userId: "written.id",
+    phc: `${phc}::text`,
+    imported: "false",
+    time: `${time}::timestamptz`,
+  });
 
 /**
- * A user made for its own sake: $1 project, $2 time, $3 id, which is its external id too, $4 event id, $5 whether it is a guest, then the
- * profile columns.
+ * A user made for its own sake: $1 project, $2 time, $3 id, which is its external id too, $4 event id, $5 whether it is a guest, $6 the hash of
+ * its password (null: none), then the profile columns.
  */
 export const CREATE_USER: Statement = {
   name: "users_create",
@@ -14,8 +26,9 @@ export const CREATE_USER: Statement = {
     with written as (
       insert into users as u (project_id, id, external_id, guest, ${PROFILE_NAMES}, create_time, update_time)
       values ($1::uuid, $3::uuid, $3::uuid::text, $5::boolean,
-        ${PROFILE_COLUMNS.map(({ type }, i) => `$${i + 6}::${type}`).join(", ")}, $2::timestamptz, $2::timestamptz)
+        ${PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ")}, $2::timestamptz, $2::timestamptz)
       returning ${qualified("u")}
+    ), kept as (${passwordSql("$6", "$2")}
     ), event as (${appendEventSql({
       from: "written",
       projectId: "$1::uuid",
@@ -27,3 +40,23 @@ export const CREATE_USER: Statement = {
     })})
     select ${AS_ROW} from written`,
 };
+
+/**
+ * A guest that becomes a full user: $1 project, $2 mask, $3 time, $4 id, $5 the hash of its password, then the profile columns, then the keys
+ * of the attributes to remove. Gives no row for one that is no guest.
+ */
+export const PROMOTE_GUEST: Statement = (() => {
+  const parameter = (name: string) => {
+    const i = PROFILE_COLUMNS.findIndex((profile) => profile.name === name);
+    return `$${i + 6}::${PROFILE_COLUMNS[i]?.type}`;
+  };
+  const { set } = assignments("$2::int", "$3::timestamptz", parameter, `$${PROFILE_COLUMNS.length + 6}`);
+  return {
+    name: "users_promote_guest",
+    text: `
+      with written as (
+        update users u set ${set}, guest = false where u.project_id = $1 and u.id = $4 and u.guest returning ${qualified("u")}
+      ), kept as (${passwordSql("$5", "$3")})
+      select ${AS_ROW} from written`,
+  };
+})();

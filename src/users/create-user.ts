@@ -1,25 +1,53 @@
 import { query } from "../db/statement.ts";
-import { CREATE_USER } from "./create-user-statement.ts";
+import { settleAttributes } from "./attributes-change.ts";
+import { CREATE_USER, PROMOTE_GUEST } from "./create-user-statement.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { PROFILE_COLUMNS, type Profile } from "./profile.ts";
+import { requireLogin } from "./login.ts";
+import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import type { UserPorts } from "./upsert-user.ts";
 import type { UserRow } from "./user-statements.ts";
 
-/** A user that comes by itself: it has no id of the project's own system. */
+/** What a user that comes by itself brings along: it has no id of the project's own system. */
 export interface NewUser {
-  readonly profile: Profile;
+  readonly change: ProfileChange;
   readonly guest: boolean;
+  /** The hash of its password; undefined: it has none. */
+  readonly passwordHash?: string;
 }
 
-/** Makes a user whose external id is its id, with its `user.created`: one statement. LOGIN_TAKEN, LOCATOR_TAKEN; PROJECT_NOT_FOUND. */
-export async function createUser(
-  { db, clock, newId }: Pick<UserPorts, "db" | "clock" | "newId">,
-  { projectId, signal }: ProjectScope,
-  { profile, guest }: NewUser,
-): Promise<UserRow> {
-  const columns = PROFILE_COLUMNS.map((column) => column.value(profile));
-  const values = [projectId, new Date(clock.now()), newId(), newId(), guest, ...columns];
-  const [user] = await query<UserRow & Record<string, unknown>>(db.pool, CREATE_USER, values, signal);
+export type CreateUserPorts = Pick<UserPorts, "db" | "clock" | "newId" | "attributes">;
+
+/**
+ * Makes a user whose external id is its id, with its password and its `user.created`: one statement. LOGIN_TAKEN, LOCATOR_TAKEN,
+ * PROJECT_NOT_FOUND; REQUEST_INVALID for a login against the rules, and it or PRINCIPAL_NOT_ALLOWED for attributes.
+ */
+export async function createUser(ports: CreateUserPorts, scope: ProjectScope, input: NewUser): Promise<UserRow> {
+  const { db, clock, newId } = ports;
+  await requireLogin(db, scope, input.change);
+  const { values } = await settleAttributes(ports.attributes, scope.projectId, input.change);
+  const columns = PROFILE_COLUMNS.map((column) => column.value(values));
+  const head = [scope.projectId, new Date(clock.now()), newId(), newId(), input.guest, input.passwordHash ?? null];
+  const [user] = await query<UserRow>(db.pool, CREATE_USER, [...head, ...columns], scope.signal);
   if (!user) throw new Error("a user was not made");
+  return user;
+}
+
+/**
+ * Makes a guest a full user with a password: one statement. All that is its own stays. Undefined if it is no guest, or not any more.
+ * LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a login against the rules, and it or PRINCIPAL_NOT_ALLOWED for attributes.
+ */
+export async function promoteGuest(
+  { db, clock, attributes }: CreateUserPorts,
+  scope: ProjectScope,
+  userId: string,
+  asked: ProfileChange,
+  passwordHash: string,
+): Promise<UserRow | undefined> {
+  await requireLogin(db, scope, asked);
+  const change = await settleAttributes(attributes, scope.projectId, asked);
+  const columns = PROFILE_COLUMNS.map((column) => column.value(change.values));
+  const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), userId, passwordHash];
+  const values = [...head, ...columns, change.removedAttributes ?? []];
+  const [user] = await query<UserRow>(db.pool, PROMOTE_GUEST, values, scope.signal);
   return user;
 }

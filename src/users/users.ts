@@ -2,11 +2,12 @@
 
 export type { AnnounceDeletion } from "./announce-deletion.ts";
 export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from "./attribute-definitions.ts";
-export { createUser } from "./create-user.ts";
+export { createUser, promoteGuest } from "./create-user.ts";
 export { findUserIds, getUser, type ProjectScope, requireUser, type UserIdentity } from "./find-user.ts";
 export { keepPassword, type NewPassword } from "./passwords/keep-password.ts";
 export { keepPasswordSql } from "./passwords/password-statements.ts";
 export type { Passwords, VerifiedPassword } from "./passwords/passwords.ts";
+export type { ProfileChange } from "./profile.ts";
 export { blockedSql } from "./suspension.ts";
 export { KEYS, type UserKey } from "./user-key.ts";
 export { asRowOf as userRowSql, qualified as userColumns, type UserRow } from "./user-statements.ts";

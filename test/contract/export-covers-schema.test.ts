@@ -16,6 +16,7 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   attribute_definitions: "what values users may have, not those they have",
   deleted_users: "ids of users that are gone: there is nobody to export",
   avatar_removals: "objects that are no user's any more, to be removed from a bucket",
+  attempts: "counters under digests of what they count, which nobody can be found by",
   jobs: "when which job of the deployment runs",
   migrations: "which migrations ran",
 };

@@ -84,6 +84,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   RotateSigningKey: [{ mode: "ROTATION_MODE_REVOKE_ALL", projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   ListSigningKeys: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   RefreshToken: [{ projectId: theirs.id, refreshToken: theirGrant?.refreshToken ?? "" }, "PROJECT_NOT_FOUND"],
+  SignUp: [{ projectId: theirs.id, login: "mallory", password: "correct horse battery" }, "PROJECT_NOT_FOUND"],
   CreateSession: [{ projectId: theirs.id, guest: {} }, "PROJECT_NOT_FOUND"],
   GetSession: [{ sessionId: theirSession }, "SESSION_NOT_FOUND"],
   ListSessions: [{ ref: { id: userId } }, "USER_NOT_FOUND"],

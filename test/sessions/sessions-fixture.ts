@@ -24,3 +24,18 @@ export async function guest({ client }: TestApp, { id }: TestProject, name = "")
 /** Uses a refresh token, without a credential. */
 export const refresh = ({ client }: Pick<TestApp, "client">, { id }: TestProject, refreshToken: string) =>
   client(TokenService).refreshToken({ projectId: id, refreshToken });
+
+/** A password that is taken. */
+export const PASSWORD = "correct horse battery";
+
+/** Signs up a new user with a login. */
+export async function signUp({ client }: TestApp, { id }: TestProject, login: string): Promise<SignedIn> {
+  const request = { projectId: id, login, password: PASSWORD };
+  const { grant, user } = await client(SessionService).signUp(request);
+  if (!grant || !user) throw new Error("the sign-up gave nothing");
+  return { userId: user.id, sessionId: grant.session?.id ?? "", grant };
+}
+
+/** What CreateSession takes of a user with a password. */
+export const byLogin = (login: string, password: string = PASSWORD) =>
+  ({ case: "password", value: { identifier: { case: "login", value: login }, password } }) as const;

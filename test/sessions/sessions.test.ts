@@ -1,4 +1,3 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { ErrorReason } from "../../src/gen/muster/v1/error_reason_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
@@ -8,7 +7,7 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { settledEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
-import { guest, ME, refresh } from "./sessions-fixture.ts";
+import { guest, ME, PASSWORD, refresh } from "./sessions-fixture.ts";
 
 const app = await startApp();
 const { client, clock, db, project } = app;
@@ -16,12 +15,24 @@ const mine = await project();
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-const sessions = (credential: string) => client(SessionService, credential);
 /** What a user calls with that signed in. */
 async function signedIn(own = mine) {
   const { userId, sessionId, grant } = await guest(app, own);
   const { sessionToken, refreshToken, accessToken } = grant;
   return { id: userId, sessionId, token: sessionToken, refreshToken, accessToken };
+}
+
+let users = 0;
+
+/** A user with a password, signed in, and what it calls with. */
+async function fullUser(own = mine, headers: Record<string, string> = {}) {
+  const login = `user${users++}`;
+  const { user, grant } = await client(SessionService, undefined, headers).signUp({
+    projectId: own.id,
+    login,
+    password: PASSWORD,
+  });
+  return { id: user?.id ?? "", login, sessionId: grant?.session?.id ?? "", token: grant?.sessionToken ?? "" };
 }
 
 const isIn = async (credential: string) => (await client(UserService, credential).getUser(ME)).user?.id;
@@ -127,6 +138,15 @@ describe("a session token", () => {
     expect(await reasonOf(isIn(user.token))).toBe("SESSION_NOT_FOUND");
   });
 
+  test("ends the session 30 days after the sign-in at the latest", async () => {
+    const user = await fullUser();
+    for (let hour = 0; hour < 30 * 24; hour += 2) {
+      expect(await isIn(user.token)).toBe(user.id);
+      clock.step(2 * HOUR);
+    }
+    expect(await reasonOf(isIn(user.token))).toBe("SESSION_NOT_FOUND");
+  });
+
   test("has its use written down once a minute, and no end of it ever comes earlier", async () => {
     const own = await project();
     const user = await signedIn(own);
@@ -151,64 +171,6 @@ describe("a session token", () => {
     clock.step(MINUTE);
     await isIn(user.token);
     expect((await row()).expires).toEqual(second.expires);
-  });
-});
-
-describe("sessions are listed", () => {
-  test("for as long as they go on or can be refreshed", async () => {
-    const own = await project({ refreshTokenTtl: { seconds: 86_400n } } as never);
-    const user = await signedIn(own);
-    const ref = { ref: { ref: { case: "id", value: user.id } } } as const;
-    clock.step(3 * HOUR);
-    const [listed] = (await own.system(SessionService).listSessions(ref)).sessions;
-    expect(listed?.id).toBe(user.sessionId);
-    expect(timestampMs(listed?.expireTime as never)).toBeLessThan(clock.now());
-    clock.step(21 * HOUR);
-    expect((await own.system(SessionService).listSessions(ref)).sessions).toEqual([]);
-  });
-
-  test("to nobody else", async () => {
-    const own = await project();
-    const [one, other] = [await signedIn(own), await signedIn(own)];
-    const ref = { ref: { ref: { case: "id" as const, value: one.id } } };
-    expect(await reasonOf(sessions(other.token).listSessions(ref))).toBe("PRINCIPAL_NOT_ALLOWED");
-    expect(await reasonOf(sessions(other.token).getSession({ sessionId: one.sessionId }))).toBe("SESSION_NOT_FOUND");
-    expect((await sessions(one.token).getSession({})).session).toMatchObject({ id: one.sessionId, current: true });
-    const asked = await own.system(SessionService).getSession({ sessionId: one.sessionId });
-    expect(asked.session).toMatchObject({ id: one.sessionId, current: false });
-  });
-
-  test("a call outside of any session has no current one", async () => {
-    const { token } = await mine.signedInUser();
-    expect(await reasonOf(sessions(token).getSession({}))).toBe("SESSION_NOT_FOUND");
-    expect(await reasonOf(sessions(token).deleteSession({}))).toBe("SESSION_NOT_FOUND");
-    expect(await reasonOf(mine.system(SessionService).getSession({}))).toBe("SESSION_NOT_FOUND");
-  });
-});
-
-describe("signing out", () => {
-  test("ends the session with all its tokens, once, and says so", async () => {
-    const own = await project();
-    const user = await signedIn(own);
-    await sessions(user.token).deleteSession({});
-    expect(await reasonOf(isIn(user.token))).toBe("SESSION_NOT_FOUND");
-    expect(await reasonOf(isIn(user.accessToken))).toBe("TOKEN_REVOKED");
-    expect(await reasonOf(refresh(app, own, user.refreshToken))).toBe("SESSION_NOT_FOUND");
-    await own.system(SessionService).deleteSession({ sessionId: user.sessionId });
-    const ended = (await settledEvents(db, own.id)).filter(({ type }) => type === "session.ended");
-    expect(ended.map(({ data }) => data)).toEqual([{ session_id: user.sessionId, user_id: user.id }]);
-    const { rows } = await db.pool.query("select cause from revocations where session_id = $1", [user.sessionId]);
-    expect(rows).toEqual([{ cause: "SIGNED_OUT" }]);
-  });
-
-  test("is for one's own sessions alone", async () => {
-    const [one, other] = [await signedIn(), await signedIn()];
-    await sessions(other.token).deleteSession({ sessionId: one.sessionId });
-    await sessions(other.token).deleteSession({ sessionId: one.sessionId, others: true });
-    await (await project()).system(SessionService).deleteSession({ sessionId: one.sessionId });
-    expect(await isIn(one.token)).toBe(one.id);
-    await mine.system(SessionService).deleteSession({ sessionId: one.sessionId });
-    expect(await reasonOf(isIn(one.token))).toBe("SESSION_NOT_FOUND");
   });
 });
 

@@ -20,6 +20,7 @@ import { SigningKeyIndexes } from "./2026-11-22-12-signing-key-indexes.ts";
 import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
 import { Sessions } from "./2026-11-22-13-sessions.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
+import { Attempts } from "./2026-11-22-15-attempts.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
@@ -48,4 +49,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-10-events-by-user", class: EventsByUser },
   { name: "2026-11-22-10-revocations-by-user", class: RevocationsByUser },
   { name: "2026-11-22-12-sealing-indexes", class: SealingIndexes },
+  { name: "2026-11-22-15-attempts", class: Attempts },
 ] as const;

@@ -18,7 +18,248 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/session_service.proto.
  */
 export const file_muster_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEiKQoPR3Vlc3RDcmVkZW50aWFsEhYKBG5hbWUYASABKAlCCLpIBXIDGP8BIo4BChRDcmVhdGVTZXNzaW9uUmVxdWVzdBIfCgpwcm9qZWN0X2lkGAEgASgJQgu6SAjYAQFyA7ABARIrCgVndWVzdBgDIAEoCzIaLm11c3Rlci52MS5HdWVzdENyZWRlbnRpYWxIABITCgtjb29raWVfb25seRgEIAEoCEITCgpjcmVkZW50aWFsEgW6SAIIASJtChVDcmVhdGVTZXNzaW9uUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyEh8KBWdyYW50GAIgASgLMhAubXVzdGVyLnYxLkdyYW50EhQKDHVzZXJfY3JlYXRlZBgDIAEoCCI0ChFHZXRTZXNzaW9uUmVxdWVzdBIfCgpzZXNzaW9uX2lkGAEgASgJQgu6SAjYAQFyA7ABASI5ChJHZXRTZXNzaW9uUmVzcG9uc2USIwoHc2Vzc2lvbhgBIAEoCzISLm11c3Rlci52MS5TZXNzaW9uInsKE0xpc3RTZXNzaW9uc1JlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMogAgiVQoUTGlzdFNlc3Npb25zUmVzcG9uc2USJAoIc2Vzc2lvbnMYASADKAsyEi5tdXN0ZXIudjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSHwoKc2Vzc2lvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESDgoGb3RoZXJzGAIgASgIIhcKFURlbGV0ZVNlc3Npb25SZXNwb25zZTKLAwoOU2Vzc2lvblNlcnZpY2USXwoNQ3JlYXRlU2Vzc2lvbhIfLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UiC6q7GAcKAwIDBRAFElgKCkdldFNlc3Npb24SHC5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlcXVlc3QaHS5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDExpc3RTZXNzaW9ucxIeLm11c3Rlci52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDURlbGV0ZVNlc3Npb24SHy5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlIgqquxgGCgICBBACYgZwcm90bzM", [file_buf_validate_validate, file_muster_v1_access, file_muster_v1_session, file_muster_v1_user]);
+  fileDesc("Ch9tdXN0ZXIvdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEinQEKElBhc3N3b3JkQ3JlZGVudGlhbBIbCgVsb2dpbhgBIAEoCUIKukgHcgUQARj/AUgAEhsKBWVtYWlsGAIgASgJQgq6SAdyBRABKIAISAASGgoFcGhvbmUYAyABKAlCCbpIBnIEEAEoIEgAEhwKCHBhc3N3b3JkGAQgASgJQgq6SAdyBSABKIAgQhMKCmlkZW50aWZpZXISBbpIAggBIrQBCg1TaWduVXBSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEhcKBWxvZ2luGAIgASgJQgi6SAVyAxj/ARIXCgVlbWFpbBgDIAEoCUIIukgFcgMogAgSHAoIcGFzc3dvcmQYBCABKAlCCrpIB3IFIAEogCASHQoEdXNlchgFIAEoCzIPLm11c3Rlci52MS5Vc2VyEhMKC2Nvb2tpZV9vbmx5GAYgASgIIlAKDlNpZ25VcFJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlchIfCgVncmFudBgCIAEoCzIQLm11c3Rlci52MS5HcmFudCIpCg9HdWVzdENyZWRlbnRpYWwSFgoEbmFtZRgBIAEoCUIIukgFcgMY/wEiwQEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEjEKCHBhc3N3b3JkGAIgASgLMh0ubXVzdGVyLnYxLlBhc3N3b3JkQ3JlZGVudGlhbEgAEisKBWd1ZXN0GAMgASgLMhoubXVzdGVyLnYxLkd1ZXN0Q3JlZGVudGlhbEgAEhMKC2Nvb2tpZV9vbmx5GAQgASgIQhMKCmNyZWRlbnRpYWwSBbpIAggBIm0KFUNyZWF0ZVNlc3Npb25SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSFAoMdXNlcl9jcmVhdGVkGAMgASgIIjQKEUdldFNlc3Npb25SZXF1ZXN0Eh8KCnNlc3Npb25faWQYASABKAlCC7pICNgBAXIDsAEBIjkKEkdldFNlc3Npb25SZXNwb25zZRIjCgdzZXNzaW9uGAEgASgLMhIubXVzdGVyLnYxLlNlc3Npb24iewoTTGlzdFNlc3Npb25zUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyiACCJVChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIkCghzZXNzaW9ucxgBIAMoCzISLm11c3Rlci52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChREZWxldGVTZXNzaW9uUmVxdWVzdBIfCgpzZXNzaW9uX2lkGAEgASgJQgu6SAjYAQFyA7ABARIOCgZvdGhlcnMYAiABKAgiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlMtcDCg5TZXNzaW9uU2VydmljZRJKCgZTaWduVXASGC5tdXN0ZXIudjEuU2lnblVwUmVxdWVzdBoZLm11c3Rlci52MS5TaWduVXBSZXNwb25zZSILqrsYBwoDAgMFEAUSXwoNQ3JlYXRlU2Vzc2lvbhIfLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UiC6q7GAcKAwIDBRAFElgKCkdldFNlc3Npb24SHC5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlcXVlc3QaHS5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDExpc3RTZXNzaW9ucxIeLm11c3Rlci52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDURlbGV0ZVNlc3Npb24SHy5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlIgqquxgGCgICBBACYgZwcm90bzM", [file_buf_validate_validate, file_muster_v1_access, file_muster_v1_session, file_muster_v1_user]);
+
+/**
+ * A sign-in of a user that has a password.
+ *
+ * @generated from message muster.v1.PasswordCredential
+ */
+export type PasswordCredential = Message<"muster.v1.PasswordCredential"> & {
+  /**
+   * Who signs in.
+   *
+   * @generated from oneof muster.v1.PasswordCredential.identifier
+   */
+  identifier: {
+    /**
+     * Its login.
+     *
+     * @generated from field: string login = 1;
+     */
+    value: string;
+    case: "login";
+  } | {
+    /**
+     * One of its emails, verified or not.
+     *
+     * @generated from field: string email = 2;
+     */
+    value: string;
+    case: "email";
+  } | {
+    /**
+     * One of its phones, verified or not.
+     *
+     * @generated from field: string phone = 3;
+     */
+    value: string;
+    case: "phone";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The password, as it was typed; spaces count.
+   *
+   * @generated from field: string password = 4;
+   */
+  password: string;
+};
+
+/**
+ * A sign-in of a user that has a password.
+ *
+ * @generated from message muster.v1.PasswordCredential
+ */
+export type PasswordCredentialJson = {
+  /**
+   * Its login.
+   *
+   * @generated from field: string login = 1;
+   */
+  login?: string;
+
+  /**
+   * One of its emails, verified or not.
+   *
+   * @generated from field: string email = 2;
+   */
+  email?: string;
+
+  /**
+   * One of its phones, verified or not.
+   *
+   * @generated from field: string phone = 3;
+   */
+  phone?: string;
+
+  /**
+   * The password, as it was typed; spaces count.
+   *
+   * @generated from field: string password = 4;
+   */
+  password?: string;
+};
+
+/**
+ * Describes the message muster.v1.PasswordCredential.
+ * Use `create(PasswordCredentialSchema)` to create a new message.
+ */
+export const PasswordCredentialSchema: GenMessage<PasswordCredential, {jsonType: PasswordCredentialJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 0);
+
+/**
+ * What SignUp takes: a login or an email, or both, and a password.
+ *
+ * @generated from message muster.v1.SignUpRequest
+ */
+export type SignUpRequest = Message<"muster.v1.SignUpRequest"> & {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * The login; the rules are those of `User.login`.
+   *
+   * @generated from field: string login = 2;
+   */
+  login: string;
+
+  /**
+   * The email; not verified by this. The rules are those of `User.email`.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
+
+  /**
+   * The password, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 4;
+   */
+  password: string;
+
+  /**
+   * The rest of the profile.
+   *
+   * @generated from field: muster.v1.User user = 5;
+   */
+  user?: User | undefined;
+
+  /**
+   * Leaves the session token and the refresh token out of the answer: the page gets them as cookies, which its scripts cannot read.
+   *
+   * @generated from field: bool cookie_only = 6;
+   */
+  cookieOnly: boolean;
+};
+
+/**
+ * What SignUp takes: a login or an email, or both, and a password.
+ *
+ * @generated from message muster.v1.SignUpRequest
+ */
+export type SignUpRequestJson = {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId?: string;
+
+  /**
+   * The login; the rules are those of `User.login`.
+   *
+   * @generated from field: string login = 2;
+   */
+  login?: string;
+
+  /**
+   * The email; not verified by this. The rules are those of `User.email`.
+   *
+   * @generated from field: string email = 3;
+   */
+  email?: string;
+
+  /**
+   * The password, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 4;
+   */
+  password?: string;
+
+  /**
+   * The rest of the profile.
+   *
+   * @generated from field: muster.v1.User user = 5;
+   */
+  user?: UserJson;
+
+  /**
+   * Leaves the session token and the refresh token out of the answer: the page gets them as cookies, which its scripts cannot read.
+   *
+   * @generated from field: bool cookie_only = 6;
+   */
+  cookieOnly?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.SignUpRequest.
+ * Use `create(SignUpRequestSchema)` to create a new message.
+ */
+export const SignUpRequestSchema: GenMessage<SignUpRequest, {jsonType: SignUpRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 1);
+
+/**
+ * What SignUp answers.
+ *
+ * @generated from message muster.v1.SignUpResponse
+ */
+export type SignUpResponse = Message<"muster.v1.SignUpResponse"> & {
+  /**
+   * The user that was made, or that the guest became.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Its tokens. Those of a guest stay good as well.
+   *
+   * @generated from field: muster.v1.Grant grant = 2;
+   */
+  grant?: Grant | undefined;
+};
+
+/**
+ * What SignUp answers.
+ *
+ * @generated from message muster.v1.SignUpResponse
+ */
+export type SignUpResponseJson = {
+  /**
+   * The user that was made, or that the guest became.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+
+  /**
+   * Its tokens. Those of a guest stay good as well.
+   *
+   * @generated from field: muster.v1.Grant grant = 2;
+   */
+  grant?: GrantJson;
+};
+
+/**
+ * Describes the message muster.v1.SignUpResponse.
+ * Use `create(SignUpResponseSchema)` to create a new message.
+ */
+export const SignUpResponseSchema: GenMessage<SignUpResponse, {jsonType: SignUpResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 2);
 
 /**
  * A sign-in without credentials, as a user made for it: it has no password and is deleted, with all that is its own, when its time is over
@@ -55,7 +296,7 @@ export type GuestCredentialJson = {
  * Use `create(GuestCredentialSchema)` to create a new message.
  */
 export const GuestCredentialSchema: GenMessage<GuestCredential, {jsonType: GuestCredentialJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 0);
+  messageDesc(file_muster_v1_session_service, 3);
 
 /**
  * What CreateSession takes.
@@ -76,6 +317,14 @@ export type CreateSessionRequest = Message<"muster.v1.CreateSessionRequest"> & {
    * @generated from oneof muster.v1.CreateSessionRequest.credential
    */
   credential: {
+    /**
+     * With a password.
+     *
+     * @generated from field: muster.v1.PasswordCredential password = 2;
+     */
+    value: PasswordCredential;
+    case: "password";
+  } | {
     /**
      * As a new guest.
      *
@@ -107,6 +356,13 @@ export type CreateSessionRequestJson = {
   projectId?: string;
 
   /**
+   * With a password.
+   *
+   * @generated from field: muster.v1.PasswordCredential password = 2;
+   */
+  password?: PasswordCredentialJson;
+
+  /**
    * As a new guest.
    *
    * @generated from field: muster.v1.GuestCredential guest = 3;
@@ -126,7 +382,7 @@ export type CreateSessionRequestJson = {
  * Use `create(CreateSessionRequestSchema)` to create a new message.
  */
 export const CreateSessionRequestSchema: GenMessage<CreateSessionRequest, {jsonType: CreateSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 1);
+  messageDesc(file_muster_v1_session_service, 4);
 
 /**
  * What CreateSession answers.
@@ -189,7 +445,7 @@ export type CreateSessionResponseJson = {
  * Use `create(CreateSessionResponseSchema)` to create a new message.
  */
 export const CreateSessionResponseSchema: GenMessage<CreateSessionResponse, {jsonType: CreateSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 2);
+  messageDesc(file_muster_v1_session_service, 5);
 
 /**
  * What GetSession takes.
@@ -224,7 +480,7 @@ export type GetSessionRequestJson = {
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest, {jsonType: GetSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 3);
+  messageDesc(file_muster_v1_session_service, 6);
 
 /**
  * What GetSession answers.
@@ -259,7 +515,7 @@ export type GetSessionResponseJson = {
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse, {jsonType: GetSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 4);
+  messageDesc(file_muster_v1_session_service, 7);
 
 /**
  * What ListSessions takes.
@@ -322,7 +578,7 @@ export type ListSessionsRequestJson = {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest, {jsonType: ListSessionsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 5);
+  messageDesc(file_muster_v1_session_service, 8);
 
 /**
  * What ListSessions answers.
@@ -371,7 +627,7 @@ export type ListSessionsResponseJson = {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse, {jsonType: ListSessionsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 6);
+  messageDesc(file_muster_v1_session_service, 9);
 
 /**
  * What DeleteSession takes.
@@ -420,7 +676,7 @@ export type DeleteSessionRequestJson = {
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest, {jsonType: DeleteSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 7);
+  messageDesc(file_muster_v1_session_service, 10);
 
 /**
  * What DeleteSession answers.
@@ -443,7 +699,7 @@ export type DeleteSessionResponseJson = {
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse, {jsonType: DeleteSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 8);
+  messageDesc(file_muster_v1_session_service, 11);
 
 /**
  * Signs users in, and shows and ends their sessions. A sign-in from a page of the server's own origin, or of one that the project lists in
@@ -453,8 +709,25 @@ export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse, {jso
  */
 export const SessionService: GenService<{
   /**
-   * Signs in. A credential that the call is made with must be one of the project. Reasons: PROJECT_NOT_FOUND, RATE_LIMITED,
-   * ORIGIN_NOT_ALLOWED (`cookie_only` from a page that is given no cookies).
+   * Makes a user with a password and signs it in. Called by a guest it makes that guest a full user: it keeps its id and all that is its own,
+   * its sessions go on. A credential that the call is made with must be one of the project. Reasons: PROJECT_NOT_FOUND, LOGIN_TAKEN,
+   * LOCATOR_TAKEN, PASSWORD_WEAK, RATE_LIMITED (by address, or too many passwords are being hashed), USER_DELETED (the guest's time ran out
+   * meanwhile), PRINCIPAL_NOT_ALLOWED (a field or an attribute that is not the user's to set), ORIGIN_NOT_ALLOWED (`cookie_only` from a page
+   * that is given no cookies).
+   *
+   * @generated from rpc muster.v1.SessionService.SignUp
+   */
+  signUp: {
+    methodKind: "unary";
+    input: typeof SignUpRequestSchema;
+    output: typeof SignUpResponseSchema;
+  },
+  /**
+   * Signs in. A credential that the call is made with must be one of the project. With `create_users_on_sign_in` a login, email or phone that
+   * nobody has makes a user of it. Reasons: CREDENTIALS_REJECTED (nobody has it, the password is wrong, there is none, or the user is suspended:
+   * the answer and the work are the same), RATE_LIMITED (too many failures for this user or from this address, each row of them with a longer
+   * wait; too many new users from this address; or too many passwords are being hashed), PASSWORD_WEAK and REQUEST_INVALID (of a user to be
+   * made), PROJECT_NOT_FOUND, ORIGIN_NOT_ALLOWED (`cookie_only` from a page that is given no cookies).
    *
    * @generated from rpc muster.v1.SessionService.CreateSession
    */
