@@ -2,8 +2,8 @@ import { rehearse } from "../db/rehearse.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { ProjectScope } from "./find-user.ts";
-import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
-import { UPSERT_USERS } from "./upsert-statements.ts";
+import { maskOf, PROFILE_COLUMNS } from "./profile.ts";
+import { INSERT_USERS, UPSERT_USERS } from "./upsert-statements.ts";
 import {
   forgetEndsAt,
   mayHaveEnded,
@@ -25,8 +25,9 @@ interface Item extends SettledUser {
 }
 
 /**
- * `upsertUser` for many, an answer for each in their order: one statement for those that write the same fields. Items that fail
- * together are tried in halves until the culprits stand alone. `validateOnly`: all of it is taken back in the end.
+ * `upsertUser` for many, an answer for each in their order: one statement for those that write the same fields. Where they differ, or one
+ * fails, those that are new and can be made are made first. What still fails together is tried in halves until the culprits stand
+ * alone. `validateOnly`: all of it is taken back in the end.
  */
 export async function batchUpsertUsers(
   ports: UserPorts,
@@ -50,14 +51,23 @@ const hasEnded = (input: UserInput | undefined, result: UpsertResult): boolean =
 async function writeItems(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]) {
   for (const wave of wavesOf(items)) {
     const taken = wave.filter(({ mayCreate }) => mayCreate);
-    for (const group of Map.groupBy(taken, ({ change }) => alikeBy(change)).values())
-      await many(ports, scope, group, results);
+    const left = await asOne(ports, scope, taken, results);
+    for (const group of groupsOf(left).values()) await many(ports, scope, group, results);
     for (const item of wave) if (!item.mayCreate) await one(ports, scope, item, results);
   }
 }
 
-/** What items must have in common to be written by one statement. */
-const alikeBy = ({ fields, removedAttributes = [] }: ProfileChange): string => `${maskOf(fields)} ${removedAttributes}`;
+/** Writes items by one statement as far as that goes; gives those that are left. */
+async function asOne(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<Item[]> {
+  if (items.length < 2) return items;
+  const isAlike = groupsOf(items).size === 1;
+  if (isAlike && (await all(ports, scope, items, results))) return [];
+  return makeNew(ports, scope, items, results);
+}
+
+/** Items by what they must have in common to be written by one statement. */
+const groupsOf = (items: readonly Item[]): Map<string, Item[]> =>
+  Map.groupBy(items, ({ change: { fields, removedAttributes = [] } }) => `${maskOf(fields)} ${removedAttributes}`);
 
 /** The items held against the rules; what one fails for is its result. */
 async function settledItems(
@@ -107,42 +117,68 @@ async function many(ports: WritePorts, scope: ProjectScope, items: Item[], resul
   const [only] = items;
   if (!only) return;
   if (items.length === 1) return one(ports, scope, only, results);
-  try {
-    const rows = await writeAll(ports, scope, items);
-    for (const item of items) {
-      const row = rows.get(item.position);
-      if (row) results[item.position] = row;
-      else await one(ports, scope, item, results);
-    }
-  } catch (error) {
-    ownFault(error);
-    const middle = items.length >> 1;
-    await many(ports, scope, items.slice(0, middle), results);
-    await many(ports, scope, items.slice(middle), results);
-  }
+  if (await all(ports, scope, items, results)) return;
+  const middle = items.length >> 1;
+  await many(ports, scope, items.slice(0, middle), results);
+  await many(ports, scope, items.slice(middle), results);
 }
 
-async function writeAll(
-  { db, clock, newId }: WritePorts,
+/** Writes items of one mask by one statement; false: one of them fails, and none is written. */
+async function all(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<boolean> {
+  const { json, positions, hasPasswords } = recordsOf(ports, items);
+  const { change, longestLifeMs } = items[0] as Item;
+  const values = () => {
+    const now = ports.clock.now();
+    const head = [scope.projectId, maskOf(change.fields), new Date(now), json, change.removedAttributes ?? []];
+    return hasPasswords ? [...head, forgetEndsAt(now, longestLifeMs)] : head;
+  };
+  const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
+  try {
+    settle(await query<Written>(ports.db.pool, statement, values, scope.signal), positions, results);
+  } catch (error) {
+    ownFault(error);
+    return false;
+  }
+  // One that another call made in this moment is seen by a statement of its own.
+  for (const item of items) if (!results[item.position]) await one(ports, scope, item, results);
+  return true;
+}
+
+/** Makes those that are new, whatever fields they have; gives the others, and all where one fails for what only halves tell. */
+async function makeNew(
+  ports: WritePorts,
   scope: ProjectScope,
-  items: readonly Item[],
-): Promise<Map<number, UpsertedUser>> {
+  items: Item[],
+  results: UpsertResult[],
+): Promise<Item[]> {
+  const { json, positions, hasPasswords } = recordsOf(ports, items);
+  const statement = hasPasswords ? INSERT_USERS.withPasswords : INSERT_USERS.plain;
+  const values = () => [scope.projectId, new Date(ports.clock.now()), json];
+  try {
+    settle(await query<Written>(ports.db.pool, statement, values, scope.signal), positions, results);
+  } catch (error) {
+    ownFault(error);
+  }
+  return items.filter(({ position }) => !results[position]);
+}
+
+function settle(rows: readonly Written[], positions: ReadonlyMap<string, number>, results: UpsertResult[]): void {
+  for (const { outcome, ...user } of rows) results[positions.get(user.externalId) ?? -1] = { user, outcome };
+}
+
+type Written = UserRow & Pick<UpsertedUser, "outcome">;
+
+/** The items as the statements for many take them. */
+function recordsOf({ newId }: WritePorts, items: readonly Item[]) {
   const positions = new Map<string, number>();
   const records = items.map(({ position, externalId, change, passwordHash }) => {
     const id = newId();
     positions.set(externalId || id, position);
-    const profile = PROFILE_COLUMNS.map((column) => [column.name, column.value(change.values)]);
-    const password = passwordHash !== undefined && { password_hash: passwordHash };
-    return { id, external_id: externalId || id, event_id: newId(), ...password, ...Object.fromEntries(profile) };
+    const record: Record<string, unknown> = { id, external_id: externalId || id, event_id: newId() };
+    for (const { name, value } of PROFILE_COLUMNS) record[name] = value(change.values);
+    if (passwordHash !== undefined) record["password_hash"] = passwordHash;
+    return record;
   });
-  const { change, longestLifeMs } = items[0] as Item;
   const hasPasswords = items.some(({ passwordHash }) => passwordHash !== undefined);
-  const values = () => {
-    const now = clock.now();
-    const head = [scope.projectId, maskOf(change.fields), new Date(now), JSON.stringify(records)];
-    return [...head, change.removedAttributes ?? [], ...(hasPasswords ? [forgetEndsAt(now, longestLifeMs)] : [])];
-  };
-  const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
-  const rows = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
-  return new Map(rows.map(({ outcome, ...user }) => [positions.get(user.externalId) ?? -1, { user, outcome }]));
+  return { json: JSON.stringify(records), positions, hasPasswords };
 }

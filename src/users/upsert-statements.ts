@@ -20,6 +20,9 @@ export const CREATED_EVENT = (() => {
       jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
 })();
 
+/** What every `user.created` has in common. */
+const CREATED = { projectId: "$1::uuid", type: "user.created", userId: "written.id", data: CREATED_EVENT };
+
 /** The columns that callers write, as an insert names them. */
 export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
 
@@ -35,14 +38,15 @@ const BEFORE_TIME =
  * by another one.
  */
 const PASSWORDS = {
+  // Row by row, along unique indexes: a join would read all users of the project while the statistics take the table for small.
   replaced: `replaced as materialized (
-      select external_id from input i where i.password_hash is not null and not exists (
-        select from users x join passwords p on p.project_id = x.project_id and p.user_id = x.id
-        where x.project_id = $1 and x.external_id = i.external_id and p.imported and p.phc = i.password_hash)
-    ), ending as materialized (
-      select r.external_id from replaced r join users x on x.project_id = $1 and x.external_id = r.external_id
-      join passwords p on p.project_id = x.project_id and p.user_id = x.id
-    ),`,
+      select * from (
+        select i.external_id, (
+          select (select p.imported and p.phc = i.password_hash from passwords p where p.project_id = $1 and p.user_id = x.id)
+          from users x where x.project_id = $1 and x.external_id = i.external_id) as is_same
+        from input i where i.password_hash is not null) given
+      where is_same is not true
+    ), ending as materialized (select external_id from replaced where is_same is not null),`,
   isReplaced: "or u.external_id in (select external_id from replaced)",
   set: `, tokens_valid_from = case when u.external_id in (select external_id from ending)
         then ${validFromSql("u", BEFORE_TIME)} else u.tokens_valid_from end`,
@@ -91,13 +95,10 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
       on conflict (project_id, external_id) do update set ${set}${passwords ? PASSWORDS.set : ""} where ${changes} ${passwords ? PASSWORDS.isReplaced : ""}
       returning ${qualified("u")}, u.tokens_valid_from, u.xmax = 0 as created
     ) ${passwords ? PASSWORDS.kept(forgetAfterTime) : ""}, event as (${appendEventSql({
+      ...CREATED,
       from: parts.eventFrom,
       where: "written.created",
-      projectId: "$1::uuid",
       id: parts.eventId,
-      type: "user.created",
-      userId: "written.id",
-      data: CREATED_EVENT,
       createTime: "$3::timestamptz",
     })})
     select ${AS_ROW}, case when created then 'created' else 'changed' end as outcome from written
@@ -140,13 +141,18 @@ export const UPSERT_USER = {
   existingWithPassword: upsertUser({ mayCreate: false, passwords: true }),
 } as const;
 
-function upsertUsers({ passwords }: { passwords: boolean }): Statement {
+/** Users as a JSON array, as a part of a `with`. */
+function inputSql(json: string, passwords: boolean): string {
   const columns = PROFILE_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ");
+  return `input as materialized (select * from jsonb_to_recordset(${json}::jsonb) as r(id uuid, external_id text, event_id uuid,
+    ${columns}${passwords ? ", password_hash text" : ""})),`;
+}
+
+function upsertUsers({ passwords }: { passwords: boolean }): Statement {
   return {
     name: `users_upsert_many${passwords ? "_with_passwords" : ""}`,
     text: upsertSql({
-      input: `input as materialized (select * from jsonb_to_recordset($4::jsonb) as r(id uuid, external_id text, event_id uuid,
-        ${columns}${passwords ? ", password_hash text" : ""})),`,
+      input: inputSql("$4", passwords),
       source: `select $1::uuid, id, external_id, ${PROFILE_NAMES}, $3::timestamptz, $3::timestamptz from input
         order by external_id collate "C"`,
       externalIds: "array(select external_id from input)",
@@ -165,4 +171,43 @@ function upsertUsers({ passwords }: { passwords: boolean }): Statement {
 export const UPSERT_USERS = {
   plain: upsertUsers({ passwords: false }),
   withPasswords: upsertUsers({ passwords: true }),
+} as const;
+
+function insertUsers({ passwords }: { passwords: boolean }): Statement {
+  const time = "$2::timestamptz";
+  const kept = keepPasswordSql({
+    from: "written join input using (external_id) where input.password_hash is not null",
+    projectId: "$1::uuid",
+    userId: "written.id",
+    phc: "input.password_hash",
+    imported: "true",
+    time,
+  });
+  return {
+    name: `users_insert_many${passwords ? "_with_passwords" : ""}`,
+    text: `
+      with ${inputSql("$3", passwords)} written as (
+        insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
+        select $1::uuid, id, external_id, ${PROFILE_NAMES}, ${time}, ${time} from input
+        where (select true from users x where x.project_id = $1 and x.external_id = input.external_id) is null
+        order by external_id collate "C"
+        on conflict do nothing
+        returning ${qualified("u")}
+      ) ${passwords ? `, kept as (${kept})` : ""}, event as (${appendEventSql({
+        ...CREATED,
+        from: "written join input using (external_id)",
+        id: "input.event_id",
+        createTime: time,
+      })})
+      select ${AS_ROW}, 'created' as outcome from written`,
+  };
+}
+
+/**
+ * Many users, each once, as far as they are new and have no login or address of another one: it gives those that were made.
+ * $2 time, $3 a JSON array as `UPSERT_USERS` takes it. What they leave out takes its default, so they need no mask in common.
+ */
+export const INSERT_USERS = {
+  plain: insertUsers({ passwords: false }),
+  withPasswords: insertUsers({ passwords: true }),
 } as const;

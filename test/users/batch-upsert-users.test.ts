@@ -2,7 +2,7 @@ import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { BatchUpsertUsersResult } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { UpsertOutcome, UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { settledEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
@@ -71,4 +71,83 @@ test("racing batches of the same users in opposite order end without a deadlock 
   const results = batches.flatMap((batch) => batch.results);
   expect(results.filter(({ error }) => error)).toEqual([]);
   expect(results.filter(({ created }) => created)).toHaveLength(200);
+});
+
+/** Users of 16 kinds: each has other fields than the next. */
+const differing = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    externalId: `u${i}`,
+    user: {
+      ...(i & 1 && { login: `login${i}` }),
+      ...(i & 2 && { email: `user.${i}@example.com`, emailVerified: true }),
+      ...(i & 4 && { tags: ["x"], metadata: { i } }),
+      ...(i & 8 && { reputation: BigInt(i), birthdate: { year: 1990, month: 1, day: 1 + (i % 28) } }),
+    },
+  }));
+
+test("users whose items write different fields are made as those of equal ones, each with its event", async () => {
+  const { id, system } = await project();
+  const users = differing(160);
+  const first = await system(UserService).batchUpsertUsers({ users });
+  expect(first.results.map(({ created, user }) => [created, user?.externalId])).toEqual(
+    users.map(({ externalId }) => [true, externalId]),
+  );
+  for (const [i, { user }] of users.entries()) expect(first.results[i]?.user).toMatchObject(user);
+  expect(first.results[2]?.user?.locators).toMatchObject([{ value: "user.2@example.com", verified: true }]);
+  const one = (await project()).system(UserService);
+  for (const [i, user] of users.slice(0, 16).entries()) {
+    const { user: made } = await one.upsertUser(user);
+    expect({ ...made, id: "", createTime: "", updateTime: "" }).toEqual({
+      ...first.results[i]?.user,
+      ...{ id: "", createTime: "", updateTime: "" },
+    });
+  }
+  expect(await settledEvents(db, id)).toHaveLength(160);
+  const second = await system(UserService).batchUpsertUsers({ users });
+  expect(second.results.map(({ outcome }) => outcome)).toEqual(users.map(() => UpsertOutcome.UNCHANGED));
+});
+
+test("among items of different fields those there are, those that are refused and those that come twice are told apart", async () => {
+  const { system } = await project();
+  await system(UserService).batchUpsertUsers({ users: differing(20) });
+  await system(UserService).upsertUser({ externalId: "holder", user: { login: "taken", email: "taken@example.com" } });
+  const { results } = await system(UserService).batchUpsertUsers({
+    users: [
+      { externalId: "u1", user: { bio: "changed" } },
+      { externalId: "new1", user: { name: "n" } },
+      { externalId: "new2", user: { login: "TAKEN" } },
+      { externalId: "new3", user: { login: "fresh", bio: "b" } },
+      { externalId: "new4", user: { email: "Taken@example.com", name: "m" } },
+      { externalId: "new1", user: { bio: "again" } },
+      { externalId: "u2", user: {} },
+      { user: { tags: ["generated"] } },
+      { externalId: "new5", user: { login: "fresh" } },
+    ],
+  });
+  expect(results.map((result) => reasonIn(result) ?? result.outcome)).toEqual([
+    UpsertOutcome.CHANGED,
+    UpsertOutcome.CREATED,
+    "LOGIN_TAKEN",
+    UpsertOutcome.CREATED,
+    "LOCATOR_TAKEN",
+    UpsertOutcome.CHANGED,
+    UpsertOutcome.UNCHANGED,
+    UpsertOutcome.CREATED,
+    "LOGIN_TAKEN",
+  ]);
+  expect(results[5]?.user).toMatchObject({ name: "n", bio: "again" });
+});
+
+test("racing batches of items of different fields make each user once, with its event", async () => {
+  const { id, system } = await project();
+  const users = differing(160);
+  const batches = await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      system(UserService).batchUpsertUsers({ users: i % 2 ? users : users.toReversed() }),
+    ),
+  );
+  const results = batches.flatMap((batch) => batch.results);
+  expect(results.filter(({ error }) => error)).toEqual([]);
+  expect(results.filter(({ created }) => created)).toHaveLength(160);
+  expect(await settledEvents(db, id)).toHaveLength(160);
 });
