@@ -8,7 +8,8 @@ export type Target =
   | { readonly ratioAtMost: number }
   | { readonly ratioAtLeast: number }
   /** The subject's figure by itself, in the figure's unit. */
-  | { readonly atMost: number };
+  | { readonly atMost: number }
+  | { readonly atLeast: number };
 
 /** One line of the result. */
 export interface Figure {

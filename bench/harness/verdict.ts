@@ -22,6 +22,7 @@ export function verdictOf(figure: Figure): Verdict | undefined {
 /** How many times as much as allowed; at most 1: met. */
 function excessOf(figure: Figure, target: Target): number {
   if ("atMost" in target) return figure.subject / target.atMost;
+  if ("atLeast" in target) return target.atLeast / figure.subject;
   const ratio = ratioOf(figure) ?? Number.NaN;
   return "ratioAtMost" in target ? ratio / target.ratioAtMost : target.ratioAtLeast / ratio;
 }
@@ -32,5 +33,6 @@ const percent = (excess: number) => `${Math.round((excess - 1) * 100)} %`;
 export function targetText({ target, unit }: Figure): string {
   if (!target) return "–";
   if ("atMost" in target) return `≤ ${target.atMost} ${unit}`;
+  if ("atLeast" in target) return `≥ ${target.atLeast} ${unit}`;
   return "ratioAtMost" in target ? `≤ ${target.ratioAtMost}×` : `≥ ${target.ratioAtLeast}×`;
 }
