@@ -24,7 +24,7 @@ import { createProjectDirectory } from "./projects/project-directory.ts";
 import { projectService } from "./projects/project-service.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { revocationJobs } from "./revocations/revocation-jobs.ts";
-import { createRevocations, type RevocationCause } from "./revocations/revocations.ts";
+import { createRevocations, type RevocationCause, type Revocations } from "./revocations/revocations.ts";
 import { rulesOf } from "./rpc/access.ts";
 import type { Caller } from "./rpc/caller.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
@@ -147,8 +147,7 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const notifier = resources.use(createNotifier(db, systemClock, logger));
   const listener = resources.use(createListener(db.address, systemClock, logger));
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
-  streams.guard((caller) => refusalOf(caller, "projectId" in caller ? revocations.ended.causeFor(caller) : undefined));
-  revocations.feed.subscribe(() => streams.recheck());
+  guardStreams(streams, revocations);
   const { announceEnd } = revocations;
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
@@ -191,6 +190,12 @@ function* sessionsOf(streams: StreamRegistry) {
       yield { projectId: caller.projectId, sessionId: caller.sessionId };
 }
 
+/** Has streams end whose caller's access ends. */
+function guardStreams(streams: StreamRegistry, { feed, ended }: Revocations): void {
+  streams.guard((caller) => refusalOf(caller, "projectId" in caller ? ended.causeFor(caller) : undefined));
+  feed.subscribe(() => streams.recheck());
+}
+
 /** What a stream is refused with whose caller's access ended. */
 function refusalOf(caller: Caller, cause: RevocationCause | undefined): MusterError | undefined {
   if (!cause) return undefined;
@@ -224,12 +229,13 @@ function registerServices(router: ConnectRouter, ports: AppPorts, features: Feat
     ProjectService,
     projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
   );
+  const tokenPorts = { ...tokens, announceEnd, feed: revocations.feed, pageTokens, streams };
   const grants = { ...sessions, cookies: createSessionCookies(pageOrigins(ports, features)), userMessage };
   const writer = (bySystem: boolean) => (bySystem ? "SYSTEM" : "SELF");
   const profileOf = (user: User, bySystem: boolean) => profileChange(user, undefined, writer(bySystem));
   router.service(SessionService, sessionService({ ...grants, pageTokens, profileChange: profileOf }));
   router.service(TokenService, {
-    ...tokenService({ ...tokens, announceEnd, acceptedIn, userMessage, inspectSession: sessions.inspect }),
+    ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),
   });
   router.service(PresenceService, presenceService(presence, streams));

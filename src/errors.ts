@@ -105,3 +105,7 @@ export class MusterError extends Error {
 export function invalid(field: string, description: string): MusterError {
   return new MusterError("REQUEST_INVALID", { violations: [{ field, description }] });
 }
+
+/** Whether something ends because the server goes, and not for a reason of its own: whoever waits may then be told where to go on. */
+export const isShuttingDown = (reason: unknown): boolean =>
+  reason instanceof MusterError && reason.reason === "SHUTTING_DOWN";

@@ -1,7 +1,13 @@
 import type { SealedColumn } from "./db/sealed-column.ts";
 import { SEALED_SEEDS } from "./sessions/create-grant.ts";
 import { SEALED_SIGNING_KEYS } from "./tokens/create-signing-key.ts";
+import { SEALED_TOKEN_CONTENT } from "./tokens/token-content.ts";
 import { SEALED_LOCATOR_CODES } from "./users/locator-code.ts";
 
 /** Every column of every feature that is sealed: what is sealed anew when the encryption key is rotated. */
-export const SEALED_COLUMNS: readonly SealedColumn[] = [SEALED_SIGNING_KEYS, SEALED_SEEDS, SEALED_LOCATOR_CODES];
+export const SEALED_COLUMNS: readonly SealedColumn[] = [
+  SEALED_SIGNING_KEYS,
+  SEALED_SEEDS,
+  SEALED_LOCATOR_CODES,
+  SEALED_TOKEN_CONTENT,
+];

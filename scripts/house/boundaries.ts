@@ -14,6 +14,7 @@ export interface Room {
 
 const BESIDE = "./*";
 const FOUNDATION = [
+  "**/bell.ts",
   "**/clock.ts",
   "**/ids.ts",
   "**/errors.ts",
@@ -36,6 +37,7 @@ const DATABASE = [
   "notifier",
   "last-known",
   "sealed-column",
+  "answer-within",
 ].map((file) => `**/db/${file}.ts`);
 
 /** What a service asks of a call beside its message. */

@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Database } from "../db/orm.ts";
+import type { Sealer } from "../sealing.ts";
 
 /** A value of JSON. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonMap;
@@ -28,6 +29,8 @@ export interface ExportReader {
 export interface ExportScope extends ExportReader {
   readonly db: Database;
   readonly signal: AbortSignal;
+  /** Opens what is held sealed, and is no secret to whom it is about. */
+  readonly sealer: Sealer;
   /** The `pg_snapshot` that the rest of the document was read by: says of a transaction whether it had committed then. */
   readonly snapshot: string;
 }

@@ -13,6 +13,8 @@ export interface ExportedTable {
   readonly key: readonly string[];
   /** What is told of a row, each under the name of its column. */
   readonly exported: readonly string[];
+  /** Columns that are withheld as they are, and read for `item` to tell what may be told of them. */
+  readonly read?: readonly string[];
   /** The columns that are not told, each with the reason. */
   readonly withheld?: Readonly<Record<string, string>>;
   /** The column with the transaction that wrote a row: those that had not committed when the export began are left out. */
@@ -28,7 +30,7 @@ interface Row {
 
 /** The rows of a table that belong to a user: a list of objects, without what is null. Times are of UTC, as in RFC 3339. */
 export function tableSection(of: ExportedTable): ListSection {
-  const { name, table, exported, withheld = {}, item = (row) => row } = of;
+  const { name, table, exported, read = [], withheld = {}, item = (row) => row } = of;
   return {
     kind: "list",
     name,
@@ -37,7 +39,7 @@ export function tableSection(of: ExportedTable): ListSection {
       for (let after: readonly string[] = []; ; ) {
         const { statement, values } = pageStatement(of, scope, userId, after);
         const rows = await query<Row>(scope.db.pool, statement, values, scope.signal);
-        if (rows.length > 0) yield rows.map((row) => item(heldIn(row, exported), scope));
+        if (rows.length > 0) yield rows.map((row) => item(heldIn(row, [...exported, ...read]), scope));
         if (rows.length < PAGE_ROWS) return;
         after = rows.at(-1)?.position ?? [];
       }
@@ -47,7 +49,7 @@ export function tableSection(of: ExportedTable): ListSection {
 
 /** Without a name: it is planned for this user, so that one with few rows never costs a walk over those of all others. */
 function pageStatement(
-  { table, key, exported, transaction }: ExportedTable,
+  { table, key, exported, read = [], transaction }: ExportedTable,
   { projectId, snapshot }: ExportScope,
   userId: string,
   after: readonly string[],
@@ -58,7 +60,7 @@ function pageStatement(
   if (transaction) conditions.push(`pg_visible_in_snapshot(${transaction}, ${parameter(snapshot)}::pg_snapshot)`);
   if (after.length > 0) conditions.push(`(${key.join(", ")}) > (${after.map(parameter).join(", ")})`);
   const text = `
-    select ${exported.join(", ")}, array[${key.map((column) => `${column}::text`).join(", ")}] as position
+    select ${[...exported, ...read].join(", ")}, array[${key.map((column) => `${column}::text`).join(", ")}] as position
     from ${table} where ${conditions.join(" and ")}
     order by ${key.join(", ")} limit ${PAGE_ROWS}`;
   return { statement: { text }, values };

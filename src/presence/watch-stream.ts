@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { MusterError } from "../errors.ts";
+import { isShuttingDown, MusterError } from "../errors.ts";
 import type { Micros } from "./chain.ts";
 import type { Subject } from "./engine.ts";
 import type { Hub } from "./hub.ts";
@@ -130,7 +130,7 @@ export class WatchStream {
     if (this.#failure) throw this.#failure;
     if (this.#saidGoodbye) throw ended.reason;
     if (ended.aborted) {
-      if (isShutDown(ended)) return;
+      if (isShuttingDown(ended.reason)) return;
       throw ended.reason;
     }
     if (this.#deps.hub.staleFor >= STALE_MS) throw new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: 1_000 });
@@ -222,7 +222,3 @@ export class WatchStream {
     return Math.min(...waits);
   }
 }
-
-/** Whether the server goes, and not what the caller was let in by. */
-const isShutDown = ({ reason }: AbortSignal): boolean =>
-  reason instanceof MusterError && reason.reason === "SHUTTING_DOWN";

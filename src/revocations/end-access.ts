@@ -1,5 +1,5 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
-import type { RevocationCause, RevocationSubject, Subject } from "./revocation.ts";
+import { beforeTimeAt, forgetAfter, type RevocationCause, type RevocationSubject, type Subject } from "./revocation.ts";
 
 /** An end of access as it is written. */
 export interface EndOfAccess {
@@ -21,6 +21,29 @@ export async function endAccess(em: SqlEntityManager, end: EndOfAccess): Promise
   const [names, values] = [Object.keys(columns).map(snakeCase), Object.values(columns)];
   const places = names.map(() => "?").join(", ");
   await em.execute(`insert into revocations (${names.join(", ")}) values (${places})`, values);
+}
+
+/**
+ * Ends all that a user has at `now`, stateless tokens included. The caller holds the lock of the user's row, and read the clock after it
+ * had it; `longestLifeMs` is the longest life of a token in the project.
+ */
+export function endUserAccess(
+  em: SqlEntityManager,
+  user: { readonly projectId: string; readonly userId: string },
+  {
+    cause,
+    now,
+    longestLifeMs,
+  }: { readonly cause: RevocationCause; readonly now: number; readonly longestLifeMs: number },
+): Promise<void> {
+  const beforeTime = beforeTimeAt(now);
+  return endAccess(em, {
+    projectId: user.projectId,
+    subject: { userId: user.userId, beforeTime },
+    cause,
+    forgetAfterTime: forgetAfter(beforeTime.getTime() + longestLifeMs),
+    createTime: new Date(now),
+  });
 }
 
 async function raiseValidFrom(

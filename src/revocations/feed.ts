@@ -1,4 +1,5 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { answerWithin } from "../db/answer-within.ts";
 import type { Listener } from "../db/listener.ts";
 import type { Database } from "../db/orm.ts";
 import type { Logger } from "../logger.ts";
@@ -30,7 +31,7 @@ export const REVOCATIONS_CHANNEL = "muster_revocations";
 
 const POLL_MS = 500;
 const PAGE = 1_000;
-/** A look that takes longer is given up for lost: its connection may be dead without a word. */
+/** A look that takes longer is given up for lost. */
 const LOST_MS = 5_000;
 
 /**
@@ -115,16 +116,11 @@ class PollingFeed implements RevocationFeed {
   async #readOn(): Promise<void> {
     const { db, clock } = this.#ports;
     for (let more = true; more && !this.#closed; ) {
-      const page = await this.#soon(readRevocations(db, {}, this.#cursor, { limit: PAGE, nowMs: clock.now() }));
+      const reading = readRevocations(db, {}, this.#cursor, { limit: PAGE, nowMs: clock.now() });
+      const page = await answerWithin(systemClock, LOST_MS, reading);
       this.#cursor = page.next;
       more = page.more;
       if (page.revocations.length > 0) for (const tell of this.#subscribers) tell(page.revocations);
     }
-  }
-
-  async #soon<T>(work: Promise<T>): Promise<T> {
-    const { promise: lost, reject } = Promise.withResolvers<never>();
-    using _ = this.#ports.clock.schedule(LOST_MS, () => reject(new Error("no answer")));
-    return await Promise.race([work, lost]);
   }
 }

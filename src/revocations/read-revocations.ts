@@ -95,9 +95,9 @@ export async function readRevocations(
     return { revocations: [], next: BEGINNING, more: cursor !== BEGINNING };
   const snapshot = within?.snapshot ?? now;
   const found = rows.filter(({ projectId: its }) => its !== null);
-  const more = found.length === limit;
+  const full = found.length === limit;
   const revocations = found.map((row, index): ReadRevocation => {
-    const isLast = !more && index === found.length - 1;
+    const isLast = !full && index === found.length - 1;
     const { transactionId, sequence } = row;
     return {
       projectId: row.projectId as string,
@@ -107,7 +107,8 @@ export async function readRevocations(
       cursor: isLast ? { seen: snapshot } : { seen, within: { snapshot, transactionId, sequence } },
     };
   });
-  return { revocations, next: revocations.at(-1)?.cursor ?? { seen: snapshot }, more };
+  // A reading that was begun earlier does not show what was committed since.
+  return { revocations, next: revocations.at(-1)?.cursor ?? { seen: snapshot }, more: full || within !== undefined };
 }
 
 /** The first transaction that had not begun. */

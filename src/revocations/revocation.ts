@@ -41,6 +41,9 @@ const SECOND_MS = 1_000;
 /** Those who verify may have clocks that are behind, or grant leeway; and what is issued just after all was ended is some seconds ahead. */
 const LEEWAY_MS = 120_000;
 
+/** The same as SQL. */
+export const LEEWAY = `interval '${LEEWAY_MS} ms'`;
+
 /** `beforeTime` for all that is there at `nowMs`: the next full second, as `iat` has whole seconds. */
 export const beforeTimeAt = (nowMs: number): Date => new Date(Math.floor(nowMs / SECOND_MS) * SECOND_MS + SECOND_MS);
 

@@ -2,10 +2,16 @@ import type { Notifier } from "../db/notifier.ts";
 import { EndedAccess } from "./ended-access.ts";
 import { type FeedPorts, REVOCATIONS_CHANNEL, type RevocationFeed, startFeed } from "./feed.ts";
 
-export { type EndOfAccess, endAccess, endAccessSql, validFromSql } from "./end-access.ts";
+export { type EndOfAccess, endAccess, endAccessSql, endUserAccess, validFromSql } from "./end-access.ts";
 export type { Access } from "./ended-access.ts";
 export type { RevocationFeed } from "./feed.ts";
-export { beforeTimeAt, forgetAfter, type Revocation, type RevocationCause } from "./revocation.ts";
+export { beforeTimeAt, forgetAfter, LEEWAY, type Revocation, type RevocationCause } from "./revocation.ts";
+export {
+  type RevocationEvent,
+  type RevocationMessage,
+  type WatchRevocationsPorts,
+  watchRevocations,
+} from "./watch-revocations.ts";
 
 /** Tells all servers, after it was committed, that access ended, so that they look at once. Never fails the call. */
 export type AnnounceEnd = () => void;

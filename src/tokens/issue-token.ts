@@ -4,12 +4,14 @@ import { query, type Statement } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { ProjectDirectory, ProjectSettings } from "../projects/projects.ts";
+import type { Sealer } from "../sealing.ts";
 import { blockedSql, type ProjectScope, requireUser, type UserIdentity, type UserKey } from "../users/users.ts";
 import { checkAudience, checkCustomClaims } from "./custom-claims.ts";
 import type { Issuers } from "./issuer.ts";
 import { signText } from "./signing-algorithm.ts";
 import type { ProjectKey, SigningKeys } from "./signing-keys.ts";
 import type { JsonObject } from "./strict-json.ts";
+import { sealContent, type TokenContent } from "./token-content.ts";
 import { ACCESS_TOKEN_TYPE } from "./verify-token.ts";
 
 export interface IssueTokenPorts {
@@ -19,6 +21,7 @@ export interface IssueTokenPorts {
   readonly projects: ProjectDirectory;
   readonly keys: SigningKeys;
   readonly issuers: Issuers;
+  readonly sealer: Sealer;
 }
 
 export interface IssueTokenInput {
@@ -66,12 +69,12 @@ const holderSql = (by: HolderColumn) => `
     exists (select from signing_keys k where k.project_id = $1 and k.id = $5) as "keyStands"
   from users u where u.project_id = $1 and u.${by} = $2`;
 
-/** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $6 token, $7 life in ms, $8 claims, $9 audience. */
+/** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $6 token, $7 life in ms, $8 content. */
 const storeToken = (by: HolderColumn): Statement => ({
   name: `store_token_by_${by}`,
   text: `with holder as (${holderSql(by)}), stored as (
-      insert into tokens (project_id, id, user_id, key_id, issue_time, expire_time, claims, audience)
-      select project_id, $6, id, $5, "issueTime", "issueTime" + $7::float8 * interval '1 ms', $8::jsonb, $9::text[]
+      insert into tokens (project_id, id, user_id, key_id, issue_time, expire_time, sealed_content)
+      select project_id, $6, id, $5, "issueTime", "issueTime" + $7::float8 * interval '1 ms', $8::bytea
       from holder where not suspended and "keyStands"
     )
     select id, "externalId", suspended, "issueTime", "keyStands" from holder`,
@@ -96,29 +99,24 @@ export async function issueToken(
   const { settings } = await ports.projects.get(scope.projectId);
   const lifetimeMs = lifetimeOf(settings, input.ttlMs);
   const tokenId = ports.newId();
-  const { user, key } = await store(ports, scope, input, { tokenId, lifetimeMs, claims });
+  const content = { claims, audience: input.audience };
+  const { projectId } = scope;
+  const sealedContent = input.stateless ? null : sealContent(ports.sealer, { projectId, tokenId }, content);
+  const { user, key } = await store(ports, scope, input, { tokenId, lifetimeMs, sealedContent });
   const issuedAt = user.issueTime.getTime();
   const token = { tokenId, userId: user.id, issuedAt, expiresAt: issuedAt + lifetimeMs };
-  const signed = {
-    ...token,
-    projectId: scope.projectId,
-    externalId: user.externalId,
-    claims,
-    audience: input.audience,
-  };
+  const signed = { ...token, ...content, projectId, externalId: user.externalId };
   return { signedToken: await signToken(ports.issuers, key, signed), token };
 }
 
 /** What a JWT is to say. */
-export interface TokenContent extends IssuedToken {
+export interface UnsignedToken extends IssuedToken, TokenContent {
   readonly projectId: string;
   readonly externalId: string;
-  readonly claims: JsonObject;
-  readonly audience: readonly string[];
 }
 
 /** Signs an access token. What Muster says of it, no claim of the caller's takes the place of. */
-export async function signToken(issuers: Issuers, key: ProjectKey, token: TokenContent): Promise<string> {
+export async function signToken(issuers: Issuers, key: ProjectKey, token: UnsignedToken): Promise<string> {
   const header = { typ: ACCESS_TOKEN_TYPE, alg: key.alg, kid: key.id };
   const payload = {
     ...token.claims,
@@ -135,6 +133,9 @@ export async function signToken(issuers: Issuers, key: ProjectKey, token: TokenC
   return `${text}.${signature.toString("base64url")}`;
 }
 
+/** The full second of a moment in milliseconds since the epoch. */
+export const fullSecond = (nowMs: number): Date => new Date(Math.floor(nowMs / SECOND_MS) * SECOND_MS);
+
 /** A life within the project's bounds, in milliseconds, whole seconds. REQUEST_INVALID. */
 export function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs = tokenTtlMs): number {
   const wholeMs = Math.ceil(ttlMs / SECOND_MS) * SECOND_MS;
@@ -148,7 +149,7 @@ export function lifetimeOf({ tokenTtlMs, tokenTtlMaxMs }: ProjectSettings, ttlMs
 interface TokenRow {
   readonly tokenId: string;
   readonly lifetimeMs: number;
-  readonly claims: JsonObject;
+  readonly sealedContent: Buffer | null;
 }
 
 /** The user, the key to sign with and, unless the token is stateless, its row kept. */
@@ -180,20 +181,14 @@ async function holderOf(
   const column = by === "id" ? "id" : "externalId";
   const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
   const now = clock.now();
-  const holder = [scope.projectId, value, new Date(now), new Date(Math.floor(now / SECOND_MS) * SECOND_MS), keyId];
-  const values = stateless ? holder : [...holder, ...rowOf(token, input.audience)];
+  const holder = [scope.projectId, value, new Date(now), fullSecond(now), keyId];
+  const values = stateless ? holder : [...holder, token.tokenId, token.lifetimeMs, token.sealedContent];
   const [user] = await query<Holder & Record<string, unknown>>(db.pool, statement, values, scope.signal);
   if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.
   await requireUser(db, scope, key);
   return holderOf(ports, scope, input, token, keyId);
-}
-
-/** The columns beside those of the holder; null: what every token says. */
-function rowOf({ tokenId, lifetimeMs, claims }: TokenRow, audience: readonly string[]) {
-  const own = Object.keys(claims).length > 0 ? JSON.stringify(claims) : null;
-  return [tokenId, lifetimeMs, own, audience.length > 0 ? audience : null];
 }
 
 const byId = async (db: Database, scope: ProjectScope, key: UserKey): Promise<UserKey> => ({

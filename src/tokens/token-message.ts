@@ -12,14 +12,18 @@ import type { IssuedToken } from "./issue-token.ts";
 import type { ListedSigningKey } from "./list-signing-keys.ts";
 import { publishedJwk } from "./published-jwk.ts";
 
-/** A token that was not revoked. `nowMs` is milliseconds since the epoch. */
-export const tokenMessage = ({ tokenId, userId, issuedAt, expiresAt }: IssuedToken, nowMs: number): TokenMessage =>
+/** A token; unless it says otherwise, it was not revoked. `nowMs` is milliseconds since the epoch. */
+export const tokenMessage = (
+  { tokenId, userId, issuedAt, expiresAt, revoked = false }: IssuedToken & { readonly revoked?: boolean },
+  nowMs: number,
+): TokenMessage =>
   create(TokenSchema, {
     id: tokenId,
     userId,
     issueTime: timestampFromMs(issuedAt),
     expireTime: timestampFromMs(expiresAt),
-    ttl: durationFromMs(Math.max(0, expiresAt - nowMs)),
+    ttl: durationFromMs(revoked ? 0 : Math.max(0, expiresAt - nowMs)),
+    revoked,
   });
 
 /** A signing key, without its private half. */

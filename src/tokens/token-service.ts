@@ -3,17 +3,37 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
 import { type IssueTokenRequest, RotationMode, type TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
+import { type WatchRevocationsPorts, watchRevocations } from "../revocations/revocations.ts";
 import { namedProject, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
+import { extendToken } from "./extend-token.ts";
+import { getToken, type TokenScope } from "./get-token.ts";
 import { inspectToken, type TokenInspection } from "./inspect-token.ts";
 import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
+import { type ListTokensPorts, listTokens } from "./list-tokens.ts";
+import { watchMessage } from "./revocation-message.ts";
+import { type RevocationPorts, revokeToken } from "./revoke-token.ts";
+import { revokeUserTokens } from "./revoke-user-tokens.ts";
 import { type RotateSigningKeyPorts, rotateSigningKey } from "./rotate-signing-key.ts";
 import { signingKeyMessage, tokenMessage } from "./token-message.ts";
 import type { VerifyTokenPorts } from "./verify-token.ts";
 
-export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts, RotateSigningKeyPorts {
+/** Where open streams are kept, so that the server can end them. */
+export interface StreamPort {
+  /** Adds the stream of a call: its signal aborts when the server ends it. Disposed when the stream is over. */
+  open(call: Pick<HandlerContext, "values">): Disposable & { readonly signal: AbortSignal };
+}
+
+export interface TokenServicePorts
+  extends IssueTokenPorts,
+    VerifyTokenPorts,
+    RotateSigningKeyPorts,
+    RevocationPorts,
+    ListTokensPorts,
+    WatchRevocationsPorts {
+  readonly streams: StreamPort;
   /** Where calls may carry a user's token. */
   readonly acceptedIn: { readonly headers: readonly string[]; readonly cookies: readonly string[] };
   /** Says of a session token what `inspectToken` says of a JWT. */
@@ -25,15 +45,42 @@ export interface TokenServicePorts extends IssueTokenPorts, VerifyTokenPorts, Ro
 /** TokenService over its use cases, but for what stands on sessions. */
 export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof TokenService>, "refreshToken"> {
   const { clock, acceptedIn } = ports;
+  const acceptance = { supportedHeaders: [...acceptedIn.headers], supportedCookies: [...acceptedIn.cookies] };
   return {
     async issueToken(request, context) {
       const { signedToken, token } = await issueToken(ports, scopeOf(context), inputOf(request));
-      return {
-        signedToken,
-        token: tokenMessage(token, clock.now()),
-        supportedHeaders: [...acceptedIn.headers],
-        supportedCookies: [...acceptedIn.cookies],
-      };
+      return { signedToken, token: tokenMessage(token, clock.now()), ...acceptance };
+    },
+    async extendToken({ tokenId, ttl }, context) {
+      const caller = projectCallerOf(context);
+      const calledWithIssuedAt = caller.kind === "user" ? caller.issuedAt : undefined;
+      const input = { tokenId, ttlMs: ttl && durationMs(ttl), calledWithIssuedAt };
+      const { signedToken, token } = await extendToken(ports, tokenScopeOf(context), input);
+      return { signedToken, token: tokenMessage(token, clock.now()), ...acceptance };
+    },
+    async getToken({ tokenId }, context) {
+      return { token: tokenMessage(await getToken(ports, tokenScopeOf(context), tokenId), clock.now()) };
+    },
+    async listTokens({ ref, pageSize, pageToken }, context) {
+      const input = { key: userKeyOf(ref), pageSize, pageToken };
+      const { tokens, nextPageToken } = await listTokens(ports, scopeOf(context), input);
+      return { tokens: tokens.map((token) => tokenMessage(token, clock.now())), nextPageToken };
+    },
+    async revokeToken({ tokenId }, context) {
+      await revokeToken(ports, tokenScopeOf(context), tokenId);
+      return {};
+    },
+    async revokeUserTokens({ ref }, context) {
+      await revokeUserTokens(ports, scopeOf(context), userKeyOf(ref));
+      return {};
+    },
+    async *watchRevocations({ resumeToken }, context) {
+      using stream = ports.streams.open(context);
+      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
+      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
+      const signals = { left: context.signal, ended: stream.signal };
+      const input = { projectId: projectCallerOf(context).projectId, resumeToken };
+      for await (const message of watchRevocations(ports, input, signals)) yield watchMessage(message);
     },
     async verifyToken({ token }, context) {
       const isSession = token.startsWith("mst_");
@@ -58,6 +105,12 @@ const scopeOf = (context: HandlerContext): ProjectScope => ({
   projectId: projectCallerOf(context).projectId,
   signal: context.signal,
 });
+
+/** A user reaches its own tokens only. */
+function tokenScopeOf(context: HandlerContext): TokenScope {
+  const caller = projectCallerOf(context);
+  return { ...scopeOf(context), ownerId: caller.kind === "user" ? caller.userId : undefined };
+}
 
 const inputOf = ({ ref, ttl, claims, audience, stateless }: IssueTokenRequest): IssueTokenInput => ({
   key: userKeyOf(ref),

@@ -14,14 +14,17 @@ export const TokenEntity = defineEntity({
     issueTime: p.datetime(),
     expireTime: p.datetime(),
     revokeTime: p.datetime().nullable(),
-    /** Claims of the caller's own, so that it can be signed again with another end. Null: none. */
-    claims: p.json<Record<string, unknown>>().nullable(),
-    /** Null: the project. */
-    audience: p.array().nullable(),
+    /** What it says beyond this row, the caller's claims and the audience, sealed: to sign it again with another end. Null: nothing. */
+    sealedContent: p.blob().nullable(),
   },
   indexes: [
     { name: "tokens_of_user", properties: ["projectId", "userId", "id"] },
     { name: "tokens_expire_time", properties: ["expireTime"] },
+    {
+      name: "tokens_sealing",
+      expression:
+        "create index tokens_sealing on tokens (substring(sealed_content from 1 for 5), project_id, id) where substring(sealed_content from 1 for 5) is not null",
+    },
     {
       name: "tokens_key",
       expression: "create index tokens_key on tokens (project_id, key_id, expire_time) where revoke_time is null",

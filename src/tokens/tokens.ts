@@ -56,6 +56,7 @@ export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
     ...options,
     keys: createSigningKeys(db, clock, sealer),
     issuers: createIssuers(publicUrl),
+    sealer,
     signatures: createSignatureCache(),
   };
   return {

@@ -11,6 +11,7 @@ import type {
   ListSection,
   ValueSection,
 } from "../export/export-section.ts";
+import type { Sealer } from "../sealing.ts";
 import { type AttributeDefinitions, mayRead } from "./attribute-definitions.ts";
 import { notFound, type ProjectScope, requireUser } from "./find-user.ts";
 import type { UserKey } from "./user-key.ts";
@@ -18,6 +19,7 @@ import type { UserKey } from "./user-key.ts";
 export interface ExportPorts {
   readonly db: Database;
   readonly clock: Clock;
+  readonly sealer: Sealer;
   readonly attributes: AttributeDefinitions;
   readonly avatars: { readonly publicUrl: string };
   /** What each feature holds of a user, in the order of the document. */
@@ -65,7 +67,7 @@ export async function* exportUser(
   { projectId, key, itself }: ExportInput,
   signals: ExportSignals,
 ): AsyncGenerator<Uint8Array> {
-  const { db, clock, exportSections } = ports;
+  const { db, clock, sealer, exportSections } = ports;
   const signal = AbortSignal.any([signals.left, signals.ended]);
   const scope = { projectId, signal };
   const exportTime = new Date(clock.now()).toISOString();
@@ -75,7 +77,7 @@ export async function* exportUser(
   const pieces = exportDocument({
     head: { version: VERSION, export_time: exportTime, project_id: projectId, ...values },
     lists: exportSections.filter(isList),
-    scope: { ...reader, db, signal, snapshot },
+    scope: { ...reader, db, signal, sealer, snapshot },
     userId: id,
     requireStanding: () => requireStanding(db, scope, id),
   });

@@ -1,8 +1,10 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { answerWithin } from "../db/answer-within.ts";
 import type { Database } from "../db/orm.ts";
-import { query, type Statement } from "../db/statement.ts";
+import { query } from "../db/statement.ts";
 import type { Logger } from "../logger.ts";
-import { type AnnounceEnd, endAccessSql, validFromSql } from "../revocations/revocations.ts";
+import type { AnnounceEnd } from "../revocations/revocations.ts";
+import { START_SUSPENSIONS } from "./suspension-statements.ts";
 
 export interface SuspensionStartPorts {
   readonly db: Database;
@@ -14,38 +16,8 @@ export interface SuspensionStartPorts {
 /** How often it is looked for suspensions that start: at the start itself, where it was known at the look before. */
 const LOOK_MS = 500;
 const MOST_AT_ONCE = 1_000;
-/** The longest life that a project can give a token: nobody looks at the project's setting when a suspension starts. */
-const FORGET_AFTER = "interval '366 days'";
-
-/**
- * Ends what the users are signed in by whose suspensions have started, each on one server: $1 now, $2 the most at once. All that was
- * there at the start is dead, whenever this is run: none was issued since. Gives how many started, and when the next one does.
- */
-const START: Statement = {
-  name: "users_start_suspensions",
-  text: `
-    with due as (
-      delete from pending_suspensions where (project_id, id) in (
-        select project_id, id from pending_suspensions where start_time <= $1 order by start_time limit $2 for update skip locked)
-      returning project_id, user_id, start_time
-    ), started as (
-      select project_id, user_id, date_trunc('second', max(start_time)) + interval '1 second' as before_time from due
-      group by project_id, user_id order by project_id, user_id
-    ), written as (
-      update users u set tokens_valid_from = ${validFromSql("u", "started.before_time")}
-      from started where u.project_id = started.project_id and u.id = started.user_id
-      returning u.project_id, u.id, u.tokens_valid_from as before_time
-    ), ended as (${endAccessSql({
-      from: "written",
-      projectId: "project_id",
-      subject: { userId: "id", beforeTime: "before_time" },
-      cause: "USER_SUSPENDED",
-      forgetAfterTime: `before_time + ${FORGET_AFTER}`,
-      createTime: "$1::timestamptz",
-    })})
-    select (select count(*) from due)::int as started,
-      (select min(start_time) from pending_suspensions where start_time > $1) as "nextStart"`,
-};
+/** A look that takes longer is given up for lost. */
+const LOST_MS = 5_000;
 
 /** Has suspensions start. Any number of servers may. */
 export interface SuspensionStarts extends AsyncDisposable {
@@ -63,7 +35,8 @@ export function startSuspensions({ db, clock, logger, announceEnd }: SuspensionS
   /** Gives for how long there is nothing to do, as far as is known. */
   async function startDue(): Promise<number> {
     const values = [new Date(clock.now()), MOST_AT_ONCE];
-    const [row] = await query<{ started: number; nextStart: Date | null }>(db.pool, START, values);
+    const looked = query<{ started: number; nextStart: Date | null }>(db.pool, START_SUSPENSIONS, values);
+    const [row] = await answerWithin(systemClock, LOST_MS, looked);
     if (row && row.started > 0) announceEnd();
     if (row?.started === MOST_AT_ONCE) return 0;
     return row?.nextStart ? Math.min(LOOK_MS, Math.max(0, row.nextStart.getTime() - clock.now())) : LOOK_MS;

@@ -1,14 +1,12 @@
-import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { query } from "../db/statement.ts";
 import { invalid } from "../errors.ts";
-import { appendEvent } from "../events/append-event.ts";
 import type { NewId } from "../ids.ts";
-import type { ProjectDirectory } from "../projects/projects.ts";
-import { type AnnounceEnd, beforeTimeAt, endAccess, forgetAfter } from "../revocations/revocations.ts";
-import type { ProjectScope } from "./find-user.ts";
-import { withLockedUser } from "./held-locators.ts";
-import type { Suspension, User } from "./user.entity.ts";
+import type { AnnounceEnd } from "../revocations/revocations.ts";
+import { type ProjectScope, requireUser } from "./find-user.ts";
+import { MOST_SUSPENSIONS, START_SUSPENSION, SUSPEND_USER } from "./suspension-statements.ts";
+import type { Suspension } from "./user.entity.ts";
 import type { UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -16,7 +14,6 @@ export interface SuspensionPorts {
   readonly db: Database;
   readonly clock: Clock;
   readonly newId: NewId;
-  readonly projects: ProjectDirectory;
   readonly announceEnd: AnnounceEnd;
   /** Hears, after it is committed, of a suspension that starts later. */
   announcePending(): void;
@@ -32,74 +29,43 @@ export interface NewSuspension {
   readonly blocksSignIn: boolean;
 }
 
-/** The most suspensions of one user. */
-const MOST_SUSPENSIONS = 100;
-
 /**
- * Gives a user a suspension, with its `user.suspended`. One that blocks the sign-in ends for good, when it starts, what the user is
- * signed in by; until then it is pending. USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID for an end that is not after the start, or one
- * suspension too many.
+ * Gives a user a suspension, with its `user.suspended`: one statement. One that blocks the sign-in ends for good, when it starts, what
+ * the user is signed in by; until then it is pending. USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID for an end that is not after the
+ * start, or one suspension too many.
  */
 export async function suspendUser(
   ports: SuspensionPorts,
   scope: ProjectScope,
   key: UserKey,
-  given: NewSuspension,
+  { reason, startAt = ports.clock.now(), endAt, blocksSignIn }: NewSuspension,
 ): Promise<UserRow> {
-  const { db, clock, newId, projects } = ports;
-  const { startAt = clock.now(), endAt } = given;
+  const { db, clock, newId } = ports;
   if (endAt !== undefined && endAt <= startAt) throw invalid("suspension.end_time", "must be after start_time");
-  const { settings } = await projects.get(scope.projectId);
-  const suspension = suspensionOf(newId(), { ...given, startAt });
-  const user = await withLockedUser(db, scope, key, async (em, held) => {
-    if (held.suspensions.length >= MOST_SUSPENSIONS)
-      throw invalid("suspension", `the user has ${MOST_SUSPENSIONS} suspensions already`);
-    // Read under the lock: what was issued before is then older than this.
-    const now = clock.now();
-    held.suspensions = [...held.suspensions, suspension];
-    held.updateTime = new Date(now);
-    held.version += 1;
-    await appendSuspended(em, newId(), held, suspension);
-    if (!given.blocksSignIn || (endAt ?? now + 1) <= now) return held;
-    if (startAt > now) await waitForStart(em, held, suspension);
-    else await endSignIn(em, held, now, settings.tokenTtlMaxMs);
-    return held;
-  });
-  if (startAt > clock.now()) ports.announcePending();
-  else ports.announceEnd();
+  const suspension: Suspension = {
+    id: newId(),
+    reason,
+    start_time: new Date(startAt).toISOString(),
+    ...(endAt !== undefined && { end_time: new Date(endAt).toISOString() }),
+    blocks_sign_in: blocksSignIn,
+  };
+  const { id } = await requireUser(db, scope, key);
+  const values = [scope.projectId, new Date(clock.now()), id, newId(), JSON.stringify(suspension)];
+  const [user] = await query<UserRow>(db.pool, SUSPEND_USER, values, scope.signal);
+  if (!user) {
+    await requireUser(db, scope, { by: "id", value: id });
+    throw invalid("suspension", `the user has ${MOST_SUSPENSIONS} suspensions already`);
+  }
+  if (blocksSignIn && startAt > clock.now()) ports.announcePending();
+  else if (blocksSignIn) await start(ports, scope, suspension.id);
   return user;
 }
 
-const suspensionOf = (id: string, { reason, startAt, endAt, blocksSignIn }: NewSuspension & { startAt: number }) => ({
-  id,
-  reason,
-  start_time: new Date(startAt).toISOString(),
-  ...(endAt !== undefined && { end_time: new Date(endAt).toISOString() }),
-  blocks_sign_in: blocksSignIn,
-});
-
-function appendSuspended(em: SqlEntityManager, id: string, user: User, suspension: Suspension): Promise<void> {
-  const data = { user_id: user.id, external_id: user.externalId, suspension };
-  const { projectId, updateTime } = user;
-  return appendEvent(em, { projectId, id, type: "user.suspended", userId: user.id, data, createTime: updateTime });
-}
-
-function waitForStart(em: SqlEntityManager, { projectId, id }: User, suspension: Suspension): Promise<unknown> {
-  return em.execute("insert into pending_suspensions (project_id, id, user_id, start_time) values (?, ?, ?, ?)", [
-    projectId,
-    suspension.id,
-    id,
-    suspension.start_time,
-  ]);
-}
-
-function endSignIn(em: SqlEntityManager, { projectId, id }: User, now: number, longestLifeMs: number): Promise<void> {
-  const beforeTime = beforeTimeAt(now);
-  return endAccess(em, {
-    projectId,
-    subject: { userId: id, beforeTime },
-    cause: "USER_SUSPENDED",
-    forgetAfterTime: forgetAfter(beforeTime.getTime() + longestLifeMs),
-    createTime: new Date(now),
-  });
+/**
+ * Ends what was issued before the suspension was there to forbid it: the clock is read once it is. What happens in between to this process
+ * is made up for by whoever looks for suspensions that start.
+ */
+async function start({ db, clock, announceEnd }: SuspensionPorts, scope: ProjectScope, id: string): Promise<void> {
+  await query(db.pool, START_SUSPENSION, [new Date(clock.now()), scope.projectId, id], scope.signal);
+  announceEnd();
 }

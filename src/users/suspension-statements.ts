@@ -1,10 +1,47 @@
 import type { Statement } from "../db/statement.ts";
 import { appendEventSql } from "../events/append-event.ts";
+import { endAccessSql, validFromSql } from "../revocations/revocations.ts";
 import { AS_ROW, qualified } from "./user-statements.ts";
+
+/** The most suspensions of one user. */
+export const MOST_SUSPENSIONS = 100;
+
+const event = (type: string, from: string, suspension: string) =>
+  appendEventSql({
+    from,
+    projectId: "$1::uuid",
+    id: "$4::uuid",
+    type,
+    userId: "written.id",
+    data: `jsonb_build_object('user_id', written.id, 'external_id', written.external_id, 'suspension', ${suspension})`,
+    createTime: "$2::timestamptz",
+  });
+
+/**
+ * Adds a suspension, pending if it is to end what the user is signed in by, and says so; gives no row where there is no room: $1 project,
+ * $2 time, $3 user, $4 event id, $5 suspension.
+ */
+export const SUSPEND_USER: Statement = {
+  name: "users_suspend",
+  text: `
+    with written as (
+      update users u set suspensions = u.suspensions || jsonb_build_array($5::jsonb), update_time = $2, version = u.version + 1
+      where u.project_id = $1 and u.id = $3 and jsonb_array_length(u.suspensions) < ${MOST_SUSPENSIONS}
+      returning ${qualified("u")}
+    ), pending as (
+      insert into pending_suspensions (project_id, id, user_id, start_time, end_time)
+      select $1, s.id, written.id, s.start_time, s.end_time
+      from written cross join jsonb_to_record($5::jsonb)
+        as s (id uuid, start_time timestamptz, end_time timestamptz, blocks_sign_in boolean)
+      where s.blocks_sign_in and coalesce(s.end_time > $2, true)
+    ), event as (${event("user.suspended", "written", "$5::jsonb")})
+    select ${AS_ROW} from written`,
+};
 
 /**
  * Takes a suspension away and says so; gives no row where there is none: $1 project, $2 time, $3 user, $4 event id, $5 id of
- * the suspension. Of any number of calls that race for one, the first to have the row writes: the others find it without.
+ * the suspension. Of any number of calls that race for one, the first to have the row writes: the others find it without. One that has
+ * begun ends what it is to end nevertheless.
  */
 export const LIFT_SUSPENSION: Statement = {
   name: "users_lift_suspension",
@@ -19,15 +56,52 @@ export const LIFT_SUSPENSION: Statement = {
       where u.project_id = $1 and u.id = $3 and u.suspensions @> jsonb_build_array(jsonb_build_object('id', $5::text))
       returning ${qualified("u")}
     ), pending as (
-      delete from pending_suspensions where project_id = $1 and id = $5::uuid
-    ), event as (${appendEventSql({
-      from: "written cross join found",
-      projectId: "$1::uuid",
-      id: "$4::uuid",
-      type: "user.suspension_lifted",
-      userId: "written.id",
-      data: "jsonb_build_object('user_id', written.id, 'external_id', written.external_id, 'suspension', found.suspension)",
-      createTime: "$2::timestamptz",
-    })})
+      delete from pending_suspensions where project_id = $1 and id = $5::uuid and start_time > $2
+    ), event as (${event("user.suspension_lifted", "written cross join found", "found.suspension")})
     select ${AS_ROW} from written`,
 };
+
+/** The longest life that a project can give a token: nobody looks at the project's setting when a suspension starts. */
+const FORGET_AFTER = "interval '366 days'";
+
+/**
+ * SQL that ends what the users are signed in by whose suspensions started by $1, each once, whoever comes first. What was there at $1 is
+ * dead then: since the start nothing was issued, unless the suspension is over already. Gives how many started.
+ */
+const startSql = (name: string, due: string, more = "") => ({
+  name,
+  text: `
+    with due as (
+      delete from pending_suspensions where ${due}
+      returning project_id, user_id, least(greatest(start_time, $1), coalesce(end_time, 'infinity')) as time
+    ), started as (
+      select project_id, user_id, date_trunc('second', max(time)) + interval '1 second' as before_time from due
+      group by project_id, user_id order by project_id, user_id
+    ), written as (
+      update users u set tokens_valid_from = ${validFromSql("u", "started.before_time")}
+      from started where u.project_id = started.project_id and u.id = started.user_id
+      returning u.project_id, u.id, u.tokens_valid_from as before_time
+    ), ended as (${endAccessSql({
+      from: "written",
+      projectId: "project_id",
+      subject: { userId: "id", beforeTime: "before_time" },
+      cause: "USER_SUSPENDED",
+      forgetAfterTime: `before_time + ${FORGET_AFTER}`,
+      createTime: "$1::timestamptz",
+    })})
+    select (select count(*) from due)::int as started ${more}`,
+});
+
+/** Starts one suspension that is due: $1 time, $2 project, $3 suspension. */
+export const START_SUSPENSION: Statement = startSql(
+  "users_start_suspension",
+  "project_id = $2 and id = $3 and start_time <= $1",
+);
+
+/** Starts those that are due: $1 time, $2 the most at once. Gives when the next one is, too. */
+export const START_SUSPENSIONS: Statement = startSql(
+  "users_start_suspensions",
+  `(project_id, id) in (
+    select project_id, id from pending_suspensions where start_time <= $1 order by start_time limit $2 for update skip locked)`,
+  `, (select min(start_time) from pending_suspensions where start_time > $1) as "nextStart"`,
+);

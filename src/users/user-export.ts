@@ -79,7 +79,7 @@ export const USER_EXPORTS: readonly ValueSection[] = [
   },
   memberSection("locators", [], { locators: { exported: [], withheld: { type: HELD, key: HELD } } }),
   memberSection("suspensions", [], {
-    pending_suspensions: { exported: [], withheld: { id: STARTS, start_time: STARTS } },
+    pending_suspensions: { exported: [], withheld: { id: STARTS, start_time: STARTS, end_time: STARTS } },
   }),
   memberSection(
     "attributes",

@@ -37,8 +37,6 @@ test("the reasons that the comment of an RPC names exist", () => {
 });
 
 describe("some test asserts the reason", () => {
-  /** Reasons whose behaviour comes with later RPCs: nothing can raise them yet. */
-  const later = ["TOKEN_NOT_FOUND"];
   const here = basename(import.meta.filename);
   const asserted = new Set(
     globSync("test/**/*.test.ts")
@@ -46,12 +44,7 @@ describe("some test asserts the reason", () => {
       .flatMap((path) => [...readFileSync(path, "utf8").matchAll(/(?:["'`]|Reason\.)([A-Z_]+)\b/g)].map((it) => it[1])),
   );
 
-  test.each(REASONS.filter((reason) => !later.includes(reason)))("%s", (reason) => {
+  test.each(REASONS)("%s", (reason) => {
     expect(asserted.has(reason)).toBe(true);
-  });
-
-  test.each(later)("%s: nothing raises it yet", (reason) => {
-    const sources = globSync("src/**/*.ts").filter((path) => !path.startsWith("src/gen/") && path !== "src/errors.ts");
-    expect(sources.filter((path) => readFileSync(path, "utf8").includes(`"${reason}"`))).toEqual([]);
   });
 });

@@ -41,14 +41,21 @@ async function newWorld(): Promise<World> {
   });
   for (const key of ["note", "spare"])
     await users.defineAttribute({ definition: { key, contentTypes: ["text/plain", "text/html"] } });
-  const { signedToken } = await system(TokenService).issueToken({ ref: refOf(0) });
+  const { signedToken, token } = await system(TokenService).issueToken({ ref: refOf(0) });
   const { key } = await projects.createAccessKey({});
   const { user } = await users.suspendUser({ ref: refOf(0), suspension: { reason: "x" } });
   const { grant } = await system(SessionService).createSession({ credential: { case: "guest", value: {} } });
   const suspensionId = user?.suspensions[0]?.id ?? "";
   const credential = { SYSTEM: accessKey, OPERATOR: app.config.operatorKey, USER: signedToken, ANONYMOUS: undefined };
   return {
-    things: { projectId, token: signedToken, keyId: key?.id ?? "", suspensionId, ...grantOf(grant) },
+    things: {
+      projectId,
+      token: signedToken,
+      tokenId: token?.id ?? "",
+      keyId: key?.id ?? "",
+      suspensionId,
+      ...grantOf(grant),
+    },
     client: (method) => app.client(method.parent, credential[principalOf(method)]) as unknown as Client<never>,
     ...{ users, projects, presences: system(PresenceService) },
   };

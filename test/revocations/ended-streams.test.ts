@@ -6,6 +6,7 @@ import { RotationMode, TokenService } from "../../src/gen/muster/v1/token_servic
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { testDatabase } from "../support/database.ts";
 import { reasonOf } from "../support/refusal.ts";
+import { RevocationReader } from "../support/revocation-reader.ts";
 import { startApp, type TestApp } from "../support/start-app.ts";
 
 const db = await testDatabase();
@@ -97,6 +98,18 @@ describe("though every hint is lost, streams end on every server within a second
     await othersGoOn();
   });
 
+  test("when the token is revoked that they were opened with, or all of its user's", async () => {
+    const { project, streams, othersGoOn } = await streaming();
+    const tokens = project.system(TokenService);
+    const { token, signedToken } = await tokens.issueToken({ ref: alice });
+    const ofToken = await openEverywhere(signedToken);
+    await tokens.revokeToken({ tokenId: token?.id ?? "" });
+    expect(await endsOf(ofToken)).toEqual(["TOKEN_REVOKED", "TOKEN_REVOKED"]);
+    await tokens.revokeUserTokens({ ref: alice });
+    expect(await endsOf(streams)).toEqual(["TOKEN_REVOKED", "TOKEN_REVOKED"]);
+    await othersGoOn();
+  });
+
   test("when the access key is revoked that they were opened with", async () => {
     const { project, othersGoOn } = await streaming();
     const streams = await openEverywhere(project.accessKey);
@@ -129,4 +142,16 @@ describe("though every hint is lost, streams end on every server within a second
     await here.operator(ProjectService).deleteProject({ projectId: project.id });
     expect(await endsOf(streams)).toEqual(["TOKEN_REVOKED", "TOKEN_REVOKED"]);
   });
+});
+
+test("though every hint is lost, who watches revocations is told on every server within a second", async () => {
+  const project = await here.project();
+  const { token } = await project.signedInUser("alice");
+  const readers = SERVERS.map((server) => new RevocationReader(server.client(TokenService, project.accessKey)));
+  const told = (kind: string) => readers.map(({ kinds }) => kinds.filter((it) => it === kind).length);
+  await expect.poll(() => told("snapshotComplete"), { timeout: 15_000, interval: 5 }).toEqual([1, 1]);
+  await here.client(TokenService, token).revokeUserTokens({ ref: { ref: { case: "me", value: true } } });
+  await clock.advance(SECOND_MS);
+  await expect.poll(() => told("revocation"), { timeout: 15_000, interval: 5 }).toEqual([1, 1]);
+  for (const reader of readers) reader.leave();
 });

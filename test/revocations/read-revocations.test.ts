@@ -77,14 +77,15 @@ test("what is revoked between the pages of a reading is read once, wherever it s
   await slow.query("commit");
   const after = await revoke(db.pool);
   const { tokens, next } = await readAll(page.next, 2);
-  expect(tokens).toEqual(ids.slice(2));
-  expect((await readAll(next, 2)).tokens).toEqual([late, after]);
+  expect(tokens).toEqual([...ids.slice(2), late, after]);
+  expect((await readAll(next, 2)).tokens).toEqual([]);
 });
 
 test("each revocation gives the cursor of one who has read so far", async () => {
   const cursor = await currentCursor(db);
   const ids = [await revoke(db.pool), await revoke(db.pool), await revoke(db.pool)];
   const { revocations } = await readRevocations(db, {}, cursor, { limit: 10, nowMs: NOW });
+  ids.push(await revoke(db.pool));
   for (const [index, { cursor: its }] of revocations.entries())
     expect((await readAll(its)).tokens).toEqual(ids.slice(index + 1));
 });

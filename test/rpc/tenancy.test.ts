@@ -23,6 +23,13 @@ const signIn = { projectId: theirs.id, credential: { case: "guest", value: { nam
 const { grant: theirGrant } = await app.client(SessionService).createSession(signIn);
 const theirSession = theirGrant?.session?.id ?? "";
 const key = theirs.accessKey.slice(4, 40);
+const { token: kept } = await theirs
+  .system(TokenService)
+  .issueToken({ ref: { ref: { case: "externalId", value: "alice" } } });
+const theirToken = kept?.id ?? "";
+const revoked = await theirs.system(TokenService).issueToken({ ref: { ref: { case: "externalId", value: "alice" } } });
+const theirRevoked = revoked.token?.id ?? "";
+await theirs.system(TokenService).revokeToken({ tokenId: theirRevoked });
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
 
 /** A request for each RPC that names another project's things, and what comes of it; a new RPC without one fails the test. */
@@ -89,6 +96,12 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   GetSession: [{ sessionId: theirSession }, "SESSION_NOT_FOUND"],
   ListSessions: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   DeleteSession: [{ sessionId: theirSession }, "answered"],
+  ExtendToken: [{ tokenId: theirToken }, "TOKEN_NOT_FOUND"],
+  GetToken: [{ tokenId: theirToken }, "TOKEN_NOT_FOUND"],
+  ListTokens: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
+  RevokeToken: [{ tokenId: theirToken }, "answered"],
+  RevokeUserTokens: [{ ref: { id: userId } }, "answered"],
+  WatchRevocations: [{}, "answered"],
   SetPresence: [{ ref: { id: userId }, presence: { status: "online" } }, "USER_NOT_FOUND"],
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
@@ -120,8 +133,8 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     (answer) => JSON.stringify(answer, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
     async (error: unknown) => reasonOf(Promise.reject(error as Error)),
   );
-  const given = ["Secret Name", "secretName", "secretReason", theirs.id, key, ...theirKeys].find((secret) =>
-    text.includes(secret),
+  const given = ["Secret Name", "secretName", "secretReason", theirs.id, key, theirRevoked, ...theirKeys].find(
+    (secret) => text.includes(secret),
   );
   if (given) return `gives away ${given}`;
   return /^[A-Z_]+$/.test(text) ? text : "answered";
@@ -132,6 +145,8 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     expect(await outcomeOf(service, method)).toBe(FOREIGN[method.name]?.[1]);
     const refs = [{ ref: { case: "id" as const, value: userId } }];
     const { users } = await theirs.system(UserService).batchGetUsers({ refs });
+    const { token: its } = await theirs.system(TokenService).getToken({ tokenId: theirToken });
+    expect(its).toMatchObject({ revoked: false, userId });
     const { keys } = await app.operator(ProjectService).listAccessKeys({ projectId: theirs.id });
     expect(users).toMatchObject([
       { id: userId, name: "Secret Name", etag: "v3", suspensions: [{ id: theirSuspension }] },

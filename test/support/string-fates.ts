@@ -69,7 +69,7 @@ const FATES: Record<string, Fate> = {
   "VerifyTokenRequest.token": "asked",
 };
 /** Fields that are called so name where a call belongs or goes on. */
-const NAMING = /\.(project_id|session_id|page_token|resume_token|refresh_token)$/;
+const NAMING = /\.(project_id|session_id|token_id|page_token|resume_token|refresh_token)$/;
 /** Parts of a user that no request changes. */
 const OF_THE_SERVER = /\.(locators|suspensions)\[\]\./;
 /** They name the locator that a user has. */

@@ -27,6 +27,7 @@ export const fresh = (type: string): Init => FRESH[type] ?? {};
 export interface Things {
   readonly projectId: string;
   readonly token: string;
+  readonly tokenId: string;
   readonly keyId: string;
   readonly suspensionId: string;
   readonly sessionId: string;
@@ -42,12 +43,15 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
   DeleteAttributeDefinition: () => ({ key: "spare" }),
   DeleteSession: ({ sessionId }) => ({ sessionId }),
+  ExtendToken: ({ tokenId }) => ({ tokenId }),
+  GetToken: ({ tokenId }) => ({ tokenId }),
   GetSession: ({ sessionId }) => ({ sessionId }),
   LiftSuspension: ({ suspensionId }) => ({ suspensionId }),
   RefreshToken: ({ refreshToken }) => ({ refreshToken }),
   RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
   RequestLocatorVerification: (_, slot) => ({ locator: locatorOf(slot) }),
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
+  RevokeToken: ({ tokenId }) => ({ tokenId }),
   RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),
   SetAvatar: () => ({ image: new Uint8Array([1]) }),

@@ -86,8 +86,11 @@ describe("what is kept of a token", () => {
     ]);
   });
 
-  test("is never the signed token, nor its signature, nor the private key", async () => {
-    const { signedToken } = await issue(projectId, alice.id);
+  test("is never the signed token, nor its signature, nor the private key, nor in clear what the token says of its own", async () => {
+    const { signedToken } = await issue(projectId, alice.id, {
+      claims: { secret: "of the caller" },
+      audience: ["heard"],
+    });
     const [header, claims, signature = ""] = signedToken.split(".");
     const tables = await db.pool.query<{ name: string }>(
       "select quote_ident(tablename) as name from pg_tables where schemaname = 'public'",
@@ -104,6 +107,8 @@ describe("what is kept of a token", () => {
       signatureBytes.toString("hex"),
       signatureBytes.toString("base64"),
       '"d"',
+      "of the caller",
+      "heard",
     ])
       expect(dump).not.toContain(secret);
     expect(dump).not.toContain(Buffer.from('"d":').toString("hex"));

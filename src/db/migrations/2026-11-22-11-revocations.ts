@@ -31,18 +31,23 @@ export class Revocations extends Migration {
         id uuid not null,
         user_id uuid not null,
         start_time timestamptz not null,
+        end_time timestamptz,
         primary key (project_id, id),
         constraint pending_suspensions_user foreign key (project_id, user_id) references users (project_id, id) on delete cascade)`);
     this.addSql("create index pending_suspensions_of_user on pending_suspensions (project_id, user_id)");
     this.addSql("create index pending_suspensions_start on pending_suspensions (start_time)");
     // What a token says beyond its row, so that it can be signed again with another end; null: nothing.
-    this.addSql("alter table tokens add column claims jsonb, add column audience text[]");
+    this.addSql("alter table tokens add column sealed_content bytea");
+    this.addSql(
+      `create index tokens_sealing on tokens (substring(sealed_content from 1 for 5), project_id, id)
+       where substring(sealed_content from 1 for 5) is not null`,
+    );
     this.addSql("create index tokens_of_user on tokens (project_id, user_id, id)");
     this.addSql("drop index tokens_user");
     // Those that block a sign-in later and were given before there was a table for them.
     this.addSql(`
-      insert into pending_suspensions (project_id, id, user_id, start_time)
-      select u.project_id, (s ->> 'id')::uuid, u.id, (s ->> 'start_time')::timestamptz
+      insert into pending_suspensions (project_id, id, user_id, start_time, end_time)
+      select u.project_id, (s ->> 'id')::uuid, u.id, (s ->> 'start_time')::timestamptz, (s ->> 'end_time')::timestamptz
       from users u, jsonb_array_elements(u.suspensions) s
       where u.suspensions <> '[]' and (s ->> 'blocks_sign_in')::boolean`);
   }

@@ -39,7 +39,7 @@ export type Token = Message<"muster.v1.Token"> & {
   userId: string;
 
   /**
-   * When it was issued, the claim `iat`: a full second.
+   * When it was issued, or last extended, the claim `iat`: a full second.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 3;
    */
@@ -53,14 +53,14 @@ export type Token = Message<"muster.v1.Token"> & {
   expireTime?: Timestamp | undefined;
 
   /**
-   * How long it lives from now on; zero once it has ended.
+   * How long it lives from now on; zero once it has expired or was revoked.
    *
    * @generated from field: google.protobuf.Duration ttl = 5;
    */
   ttl?: Duration | undefined;
 
   /**
-   * Whether it was revoked.
+   * Whether it was revoked, by itself or with all that its user had.
    *
    * @generated from field: bool revoked = 6;
    */
@@ -88,7 +88,7 @@ export type TokenJson = {
   userId?: string;
 
   /**
-   * When it was issued, the claim `iat`: a full second.
+   * When it was issued, or last extended, the claim `iat`: a full second.
    *
    * @generated from field: google.protobuf.Timestamp issue_time = 3;
    */
@@ -102,14 +102,14 @@ export type TokenJson = {
   expireTime?: TimestampJson;
 
   /**
-   * How long it lives from now on; zero once it has ended.
+   * How long it lives from now on; zero once it has expired or was revoked.
    *
    * @generated from field: google.protobuf.Duration ttl = 5;
    */
   ttl?: DurationJson;
 
   /**
-   * Whether it was revoked.
+   * Whether it was revoked, by itself or with all that its user had.
    *
    * @generated from field: bool revoked = 6;
    */

@@ -12,6 +12,8 @@ import { file_google_protobuf_duration, file_google_protobuf_struct } from "@buf
 import { file_muster_v1_access } from "./access_pb.ts";
 import type { ErrorReason, ErrorReasonJson } from "./error_reason_pb.ts";
 import { file_muster_v1_error_reason } from "./error_reason_pb.ts";
+import type { Revocation, RevocationJson } from "./revocation_pb.ts";
+import { file_muster_v1_revocation } from "./revocation_pb.ts";
 import type { Grant, GrantJson } from "./session_pb.ts";
 import { file_muster_v1_session } from "./session_pb.ts";
 import type { SigningKey, SigningKeyJson, Token, TokenJson } from "./token_pb.ts";
@@ -24,7 +26,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/token_service.proto.
  */
 export const file_muster_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIm0KF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EjEKBG1vZGUYASABKA4yFy5tdXN0ZXIudjEuUm90YXRpb25Nb2RlQgq6SAeCAQQQASAAEh8KCnByb2plY3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIj4KGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIiCgNrZXkYASABKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSJsChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEh8KDXJlZnJlc2hfdG9rZW4YAiABKAlCCLpIBXIDKP8BEhMKC2Nvb2tpZV9vbmx5GAMgASgIIoIBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSKgoHb3V0Y29tZRgDIAEoDjIZLm11c3Rlci52MS5SZWZyZXNoT3V0Y29tZSI5ChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBIj4KF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiMKBGtleXMYASADKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSpnCgxSb3RhdGlvbk1vZGUSHQoZUk9UQVRJT05fTU9ERV9VTlNQRUNJRklFRBAAEhoKFlJPVEFUSU9OX01PREVfR1JBQ0VGVUwQARIcChhST1RBVElPTl9NT0RFX1JFVk9LRV9BTEwQAipsCg5SZWZyZXNoT3V0Y29tZRIfChtSRUZSRVNIX09VVENPTUVfVU5TUEVDSUZJRUQQABIbChdSRUZSRVNIX09VVENPTUVfUk9UQVRFRBABEhwKGFJFRlJFU0hfT1VUQ09NRV9SRVBMQVlFRBACMu0DCgxUb2tlblNlcnZpY2USVAoKSXNzdWVUb2tlbhIcLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVxdWVzdBodLm11c3Rlci52MS5Jc3N1ZVRva2VuUmVzcG9uc2UiCaq7GAUKAQIQAhJXCgtWZXJpZnlUb2tlbhIdLm11c3Rlci52MS5WZXJpZnlUb2tlblJlcXVlc3QaHi5tdXN0ZXIudjEuVmVyaWZ5VG9rZW5SZXNwb25zZSIJqrsYBQoBAhABEmcKEFJvdGF0ZVNpZ25pbmdLZXkSIi5tdXN0ZXIudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaIy5tdXN0ZXIudjEuUm90YXRlU2lnbmluZ0tleVJlc3BvbnNlIgqquxgGCgIBAhADElwKDFJlZnJlc2hUb2tlbhIeLm11c3Rlci52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh8ubXVzdGVyLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlIguquxgHCgMCAwUQBRJnCg9MaXN0U2lnbmluZ0tleXMSIS5tdXN0ZXIudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBoiLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSINkAIBqrsYBgoCAQIQAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_session, file_muster_v1_token, file_muster_v1_user]);
+  fileDesc("Ch1tdXN0ZXIvdjEvdG9rZW5fc2VydmljZS5wcm90bxIJbXVzdGVyLnYxItMBChFJc3N1ZVRva2VuUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEjIKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKukgHqgEEMgIIARInCgZjbGFpbXMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiUKCGF1ZGllbmNlGAQgAygJQhO6SBCSAQ0QChgBIgdyBSABKP8BEhEKCXN0YXRlbGVzcxgFIAEoCCKBAQoSSXNzdWVUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIwChJWZXJpZnlUb2tlblJlcXVlc3QSGgoFdG9rZW4YASABKAlCC7pICHIGIAEogIABIo0BChNWZXJpZnlUb2tlblJlc3BvbnNlEg4KBmFjdGl2ZRgBIAEoCBIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIdCgR1c2VyGAMgASgLMg8ubXVzdGVyLnYxLlVzZXISJgoGcmVhc29uGAQgASgOMhYubXVzdGVyLnYxLkVycm9yUmVhc29uIm0KF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EjEKBG1vZGUYASABKA4yFy5tdXN0ZXIudjEuUm90YXRpb25Nb2RlQgq6SAeCAQQQASAAEh8KCnByb2plY3RfaWQYAiABKAlCC7pICNgBAXIDsAEBIj4KGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIiCgNrZXkYASABKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSJsChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEh8KDXJlZnJlc2hfdG9rZW4YAiABKAlCCLpIBXIDKP8BEhMKC2Nvb2tpZV9vbmx5GAMgASgIIoIBChRSZWZyZXNoVG9rZW5SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSKgoHb3V0Y29tZRgDIAEoDjIZLm11c3Rlci52MS5SZWZyZXNoT3V0Y29tZSI5ChZMaXN0U2lnbmluZ0tleXNSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBIj4KF0xpc3RTaWduaW5nS2V5c1Jlc3BvbnNlEiMKBGtleXMYASADKAsyFS5tdXN0ZXIudjEuU2lnbmluZ0tleSJmChJFeHRlbmRUb2tlblJlcXVlc3QSHAoIdG9rZW5faWQYASABKAlCCrpIB3IFIAEo/wESMgoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgq6SAeqAQQyAggBIoIBChNFeHRlbmRUb2tlblJlc3BvbnNlEhQKDHNpZ25lZF90b2tlbhgBIAEoCRIfCgV0b2tlbhgCIAEoCzIQLm11c3Rlci52MS5Ub2tlbhIZChFzdXBwb3J0ZWRfaGVhZGVycxgDIAMoCRIZChFzdXBwb3J0ZWRfY29va2llcxgEIAMoCSIvCg9HZXRUb2tlblJlcXVlc3QSHAoIdG9rZW5faWQYASABKAlCCrpIB3IFIAEo/wEiMwoQR2V0VG9rZW5SZXNwb25zZRIfCgV0b2tlbhgBIAEoCzIQLm11c3Rlci52MS5Ub2tlbiJ5ChFMaXN0VG9rZW5zUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyiACCJPChJMaXN0VG9rZW5zUmVzcG9uc2USIAoGdG9rZW5zGAEgAygLMhAubXVzdGVyLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChJSZXZva2VUb2tlblJlcXVlc3QSHAoIdG9rZW5faWQYASABKAlCCrpIB3IFIAEo/wEiFQoTUmV2b2tlVG9rZW5SZXNwb25zZSJCChdSZXZva2VVc2VyVG9rZW5zUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBIhoKGFJldm9rZVVzZXJUb2tlbnNSZXNwb25zZSI5ChdXYXRjaFJldm9jYXRpb25zUmVxdWVzdBIeCgxyZXN1bWVfdG9rZW4YASABKAxCCLpIBXoDGIAgIpACChhXYXRjaFJldm9jYXRpb25zUmVzcG9uc2USFAoMcmVzdW1lX3Rva2VuGAEgASgMEisKCnJldm9jYXRpb24YAiABKAsyFS5tdXN0ZXIudjEuUmV2b2NhdGlvbkgAEkIKEXNuYXBzaG90X2NvbXBsZXRlGAMgASgLMiUubXVzdGVyLnYxLlJldm9jYXRpb25TbmFwc2hvdENvbXBsZXRlSAASMwoJaGVhcnRiZWF0GAQgASgLMh4ubXVzdGVyLnYxLlJldm9jYXRpb25IZWFydGJlYXRIABIvCgdnb29kYnllGAUgASgLMhwubXVzdGVyLnYxLlJldm9jYXRpb25Hb29kYnllSABCBwoFZXZlbnQiHAoaUmV2b2NhdGlvblNuYXBzaG90Q29tcGxldGUiJAoTUmV2b2NhdGlvbkhlYXJ0YmVhdBINCgVzdGFsZRgBIAEoCCJHChFSZXZvY2F0aW9uR29vZGJ5ZRIyCg9yZWNvbm5lY3RfYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qZwoMUm90YXRpb25Nb2RlEh0KGVJPVEFUSU9OX01PREVfVU5TUEVDSUZJRUQQABIaChZST1RBVElPTl9NT0RFX0dSQUNFRlVMEAESHAoYUk9UQVRJT05fTU9ERV9SRVZPS0VfQUxMEAIqbAoOUmVmcmVzaE91dGNvbWUSHwobUkVGUkVTSF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGwoXUkVGUkVTSF9PVVRDT01FX1JPVEFURUQQARIcChhSRUZSRVNIX09VVENPTUVfUkVQTEFZRUQQAjKoCAoMVG9rZW5TZXJ2aWNlElQKCklzc3VlVG9rZW4SHC5tdXN0ZXIudjEuSXNzdWVUb2tlblJlcXVlc3QaHS5tdXN0ZXIudjEuSXNzdWVUb2tlblJlc3BvbnNlIgmquxgFCgECEAISWAoLRXh0ZW5kVG9rZW4SHS5tdXN0ZXIudjEuRXh0ZW5kVG9rZW5SZXF1ZXN0Gh4ubXVzdGVyLnYxLkV4dGVuZFRva2VuUmVzcG9uc2UiCqq7GAYKAgIEEAISUgoIR2V0VG9rZW4SGi5tdXN0ZXIudjEuR2V0VG9rZW5SZXF1ZXN0GhsubXVzdGVyLnYxLkdldFRva2VuUmVzcG9uc2UiDZACAaq7GAYKAgIEEAESWAoKTGlzdFRva2VucxIcLm11c3Rlci52MS5MaXN0VG9rZW5zUmVxdWVzdBodLm11c3Rlci52MS5MaXN0VG9rZW5zUmVzcG9uc2UiDZACAaq7GAYKAgIEEAESWwoLUmV2b2tlVG9rZW4SHS5tdXN0ZXIudjEuUmV2b2tlVG9rZW5SZXF1ZXN0Gh4ubXVzdGVyLnYxLlJldm9rZVRva2VuUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISZwoQUmV2b2tlVXNlclRva2VucxIiLm11c3Rlci52MS5SZXZva2VVc2VyVG9rZW5zUmVxdWVzdBojLm11c3Rlci52MS5SZXZva2VVc2VyVG9rZW5zUmVzcG9uc2UiCqq7GAYKAgIEEAISawoQV2F0Y2hSZXZvY2F0aW9ucxIiLm11c3Rlci52MS5XYXRjaFJldm9jYXRpb25zUmVxdWVzdBojLm11c3Rlci52MS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UiDJACAaq7GAUKAQIQBDABElcKC1ZlcmlmeVRva2VuEh0ubXVzdGVyLnYxLlZlcmlmeVRva2VuUmVxdWVzdBoeLm11c3Rlci52MS5WZXJpZnlUb2tlblJlc3BvbnNlIgmquxgFCgECEAESZwoQUm90YXRlU2lnbmluZ0tleRIiLm11c3Rlci52MS5Sb3RhdGVTaWduaW5nS2V5UmVxdWVzdBojLm11c3Rlci52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiCqq7GAYKAgECEAMSXAoMUmVmcmVzaFRva2VuEh4ubXVzdGVyLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHy5tdXN0ZXIudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiC6q7GAcKAwIDBRAFEmcKD0xpc3RTaWduaW5nS2V5cxIhLm11c3Rlci52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GiIubXVzdGVyLnYxLkxpc3RTaWduaW5nS2V5c1Jlc3BvbnNlIg2QAgGquxgGCgIBAhABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_muster_v1_access, file_muster_v1_error_reason, file_muster_v1_revocation, file_muster_v1_session, file_muster_v1_token, file_muster_v1_user]);
 
 /**
  * What IssueToken takes.
@@ -593,6 +595,664 @@ export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse, 
   messageDesc(file_muster_v1_token_service, 9);
 
 /**
+ * What ExtendToken takes.
+ *
+ * @generated from message muster.v1.ExtendTokenRequest
+ */
+export type ExtendTokenRequest = Message<"muster.v1.ExtendTokenRequest"> & {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+
+  /**
+   * How long it lives from now on, 1 s to the project's `token_ttl_max`, rounded up to whole seconds; unset: the project's `token_ttl`.
+   * It never ends sooner than it did.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 2;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * What ExtendToken takes.
+ *
+ * @generated from message muster.v1.ExtendTokenRequest
+ */
+export type ExtendTokenRequestJson = {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId?: string;
+
+  /**
+   * How long it lives from now on, 1 s to the project's `token_ttl_max`, rounded up to whole seconds; unset: the project's `token_ttl`.
+   * It never ends sooner than it did.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 2;
+   */
+  ttl?: DurationJson;
+};
+
+/**
+ * Describes the message muster.v1.ExtendTokenRequest.
+ * Use `create(ExtendTokenRequestSchema)` to create a new message.
+ */
+export const ExtendTokenRequestSchema: GenMessage<ExtendTokenRequest, {jsonType: ExtendTokenRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 10);
+
+/**
+ * What ExtendToken answers.
+ *
+ * @generated from message muster.v1.ExtendTokenResponse
+ */
+export type ExtendTokenResponse = Message<"muster.v1.ExtendTokenResponse"> & {
+  /**
+   * The new JWT, in compact form. It is not kept: this is the only time it is seen.
+   *
+   * @generated from field: string signed_token = 1;
+   */
+  signedToken: string;
+
+  /**
+   * What is known of it.
+   *
+   * @generated from field: muster.v1.Token token = 2;
+   */
+  token?: Token | undefined;
+
+  /**
+   * The request headers it is accepted in: `authorization` with `Bearer `, and `x-muster-token` alone.
+   *
+   * @generated from field: repeated string supported_headers = 3;
+   */
+  supportedHeaders: string[];
+
+  /**
+   * The cookies it is accepted in.
+   *
+   * @generated from field: repeated string supported_cookies = 4;
+   */
+  supportedCookies: string[];
+};
+
+/**
+ * What ExtendToken answers.
+ *
+ * @generated from message muster.v1.ExtendTokenResponse
+ */
+export type ExtendTokenResponseJson = {
+  /**
+   * The new JWT, in compact form. It is not kept: this is the only time it is seen.
+   *
+   * @generated from field: string signed_token = 1;
+   */
+  signedToken?: string;
+
+  /**
+   * What is known of it.
+   *
+   * @generated from field: muster.v1.Token token = 2;
+   */
+  token?: TokenJson;
+
+  /**
+   * The request headers it is accepted in: `authorization` with `Bearer `, and `x-muster-token` alone.
+   *
+   * @generated from field: repeated string supported_headers = 3;
+   */
+  supportedHeaders?: string[];
+
+  /**
+   * The cookies it is accepted in.
+   *
+   * @generated from field: repeated string supported_cookies = 4;
+   */
+  supportedCookies?: string[];
+};
+
+/**
+ * Describes the message muster.v1.ExtendTokenResponse.
+ * Use `create(ExtendTokenResponseSchema)` to create a new message.
+ */
+export const ExtendTokenResponseSchema: GenMessage<ExtendTokenResponse, {jsonType: ExtendTokenResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 11);
+
+/**
+ * What GetToken takes.
+ *
+ * @generated from message muster.v1.GetTokenRequest
+ */
+export type GetTokenRequest = Message<"muster.v1.GetTokenRequest"> & {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+};
+
+/**
+ * What GetToken takes.
+ *
+ * @generated from message muster.v1.GetTokenRequest
+ */
+export type GetTokenRequestJson = {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId?: string;
+};
+
+/**
+ * Describes the message muster.v1.GetTokenRequest.
+ * Use `create(GetTokenRequestSchema)` to create a new message.
+ */
+export const GetTokenRequestSchema: GenMessage<GetTokenRequest, {jsonType: GetTokenRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 12);
+
+/**
+ * What GetToken answers.
+ *
+ * @generated from message muster.v1.GetTokenResponse
+ */
+export type GetTokenResponse = Message<"muster.v1.GetTokenResponse"> & {
+  /**
+   * What is kept of it.
+   *
+   * @generated from field: muster.v1.Token token = 1;
+   */
+  token?: Token | undefined;
+};
+
+/**
+ * What GetToken answers.
+ *
+ * @generated from message muster.v1.GetTokenResponse
+ */
+export type GetTokenResponseJson = {
+  /**
+   * What is kept of it.
+   *
+   * @generated from field: muster.v1.Token token = 1;
+   */
+  token?: TokenJson;
+};
+
+/**
+ * Describes the message muster.v1.GetTokenResponse.
+ * Use `create(GetTokenResponseSchema)` to create a new message.
+ */
+export const GetTokenResponseSchema: GenMessage<GetTokenResponse, {jsonType: GetTokenResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 13);
+
+/**
+ * What ListTokens takes.
+ *
+ * @generated from message muster.v1.ListTokensRequest
+ */
+export type ListTokensRequest = Message<"muster.v1.ListTokensRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+
+  /**
+   * The most tokens in the answer, up to 1,000; 0: 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, for the same user; empty: the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * What ListTokens takes.
+ *
+ * @generated from message muster.v1.ListTokensRequest
+ */
+export type ListTokensRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+
+  /**
+   * The most tokens in the answer, up to 1,000; 0: 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before, for the same user; empty: the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListTokensRequest.
+ * Use `create(ListTokensRequestSchema)` to create a new message.
+ */
+export const ListTokensRequestSchema: GenMessage<ListTokensRequest, {jsonType: ListTokensRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 14);
+
+/**
+ * What ListTokens answers.
+ *
+ * @generated from message muster.v1.ListTokensResponse
+ */
+export type ListTokensResponse = Message<"muster.v1.ListTokensResponse"> & {
+  /**
+   * The tokens.
+   *
+   * @generated from field: repeated muster.v1.Token tokens = 1;
+   */
+  tokens: Token[];
+
+  /**
+   * Asks for the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * What ListTokens answers.
+ *
+ * @generated from message muster.v1.ListTokensResponse
+ */
+export type ListTokensResponseJson = {
+  /**
+   * The tokens.
+   *
+   * @generated from field: repeated muster.v1.Token tokens = 1;
+   */
+  tokens?: TokenJson[];
+
+  /**
+   * Asks for the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListTokensResponse.
+ * Use `create(ListTokensResponseSchema)` to create a new message.
+ */
+export const ListTokensResponseSchema: GenMessage<ListTokensResponse, {jsonType: ListTokensResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 15);
+
+/**
+ * What RevokeToken takes.
+ *
+ * @generated from message muster.v1.RevokeTokenRequest
+ */
+export type RevokeTokenRequest = Message<"muster.v1.RevokeTokenRequest"> & {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+};
+
+/**
+ * What RevokeToken takes.
+ *
+ * @generated from message muster.v1.RevokeTokenRequest
+ */
+export type RevokeTokenRequestJson = {
+  /**
+   * The token.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId?: string;
+};
+
+/**
+ * Describes the message muster.v1.RevokeTokenRequest.
+ * Use `create(RevokeTokenRequestSchema)` to create a new message.
+ */
+export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest, {jsonType: RevokeTokenRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 16);
+
+/**
+ * What RevokeToken answers.
+ *
+ * @generated from message muster.v1.RevokeTokenResponse
+ */
+export type RevokeTokenResponse = Message<"muster.v1.RevokeTokenResponse"> & {
+};
+
+/**
+ * What RevokeToken answers.
+ *
+ * @generated from message muster.v1.RevokeTokenResponse
+ */
+export type RevokeTokenResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.RevokeTokenResponse.
+ * Use `create(RevokeTokenResponseSchema)` to create a new message.
+ */
+export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse, {jsonType: RevokeTokenResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 17);
+
+/**
+ * What RevokeUserTokens takes.
+ *
+ * @generated from message muster.v1.RevokeUserTokensRequest
+ */
+export type RevokeUserTokensRequest = Message<"muster.v1.RevokeUserTokensRequest"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRef | undefined;
+};
+
+/**
+ * What RevokeUserTokens takes.
+ *
+ * @generated from message muster.v1.RevokeUserTokensRequest
+ */
+export type RevokeUserTokensRequestJson = {
+  /**
+   * The user.
+   *
+   * @generated from field: muster.v1.UserRef ref = 1;
+   */
+  ref?: UserRefJson;
+};
+
+/**
+ * Describes the message muster.v1.RevokeUserTokensRequest.
+ * Use `create(RevokeUserTokensRequestSchema)` to create a new message.
+ */
+export const RevokeUserTokensRequestSchema: GenMessage<RevokeUserTokensRequest, {jsonType: RevokeUserTokensRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 18);
+
+/**
+ * What RevokeUserTokens answers.
+ *
+ * @generated from message muster.v1.RevokeUserTokensResponse
+ */
+export type RevokeUserTokensResponse = Message<"muster.v1.RevokeUserTokensResponse"> & {
+};
+
+/**
+ * What RevokeUserTokens answers.
+ *
+ * @generated from message muster.v1.RevokeUserTokensResponse
+ */
+export type RevokeUserTokensResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.RevokeUserTokensResponse.
+ * Use `create(RevokeUserTokensResponseSchema)` to create a new message.
+ */
+export const RevokeUserTokensResponseSchema: GenMessage<RevokeUserTokensResponse, {jsonType: RevokeUserTokensResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 19);
+
+/**
+ * What WatchRevocations takes.
+ *
+ * @generated from message muster.v1.WatchRevocationsRequest
+ */
+export type WatchRevocationsRequest = Message<"muster.v1.WatchRevocationsRequest"> & {
+  /**
+   * `resume_token` of an earlier stream's last message. A server that cannot resume from it sends the whole snapshot.
+   *
+   * @generated from field: bytes resume_token = 1;
+   */
+  resumeToken: Uint8Array;
+};
+
+/**
+ * What WatchRevocations takes.
+ *
+ * @generated from message muster.v1.WatchRevocationsRequest
+ */
+export type WatchRevocationsRequestJson = {
+  /**
+   * `resume_token` of an earlier stream's last message. A server that cannot resume from it sends the whole snapshot.
+   *
+   * @generated from field: bytes resume_token = 1;
+   */
+  resumeToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.WatchRevocationsRequest.
+ * Use `create(WatchRevocationsRequestSchema)` to create a new message.
+ */
+export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest, {jsonType: WatchRevocationsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 20);
+
+/**
+ * One message of the stream.
+ *
+ * @generated from message muster.v1.WatchRevocationsResponse
+ */
+export type WatchRevocationsResponse = Message<"muster.v1.WatchRevocationsResponse"> & {
+  /**
+   * Where a later stream can go on from: opaque, and of this project alone. Empty until the snapshot is complete, unless the stream was
+   * resumed.
+   *
+   * @generated from field: bytes resume_token = 1;
+   */
+  resumeToken: Uint8Array;
+
+  /**
+   * What happened.
+   *
+   * @generated from oneof muster.v1.WatchRevocationsResponse.event
+   */
+  event: {
+    /**
+     * Something ended.
+     *
+     * @generated from field: muster.v1.Revocation revocation = 2;
+     */
+    value: Revocation;
+    case: "revocation";
+  } | {
+    /**
+     * All that ended before the stream was opened has been sent. What a reader knows from before stays true.
+     *
+     * @generated from field: muster.v1.RevocationSnapshotComplete snapshot_complete = 3;
+     */
+    value: RevocationSnapshotComplete;
+    case: "snapshotComplete";
+  } | {
+    /**
+     * Nothing happened for 5 s.
+     *
+     * @generated from field: muster.v1.RevocationHeartbeat heartbeat = 4;
+     */
+    value: RevocationHeartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * The server is about to end the stream.
+     *
+     * @generated from field: muster.v1.RevocationGoodbye goodbye = 5;
+     */
+    value: RevocationGoodbye;
+    case: "goodbye";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * One message of the stream.
+ *
+ * @generated from message muster.v1.WatchRevocationsResponse
+ */
+export type WatchRevocationsResponseJson = {
+  /**
+   * Where a later stream can go on from: opaque, and of this project alone. Empty until the snapshot is complete, unless the stream was
+   * resumed.
+   *
+   * @generated from field: bytes resume_token = 1;
+   */
+  resumeToken?: string;
+
+  /**
+   * Something ended.
+   *
+   * @generated from field: muster.v1.Revocation revocation = 2;
+   */
+  revocation?: RevocationJson;
+
+  /**
+   * All that ended before the stream was opened has been sent. What a reader knows from before stays true.
+   *
+   * @generated from field: muster.v1.RevocationSnapshotComplete snapshot_complete = 3;
+   */
+  snapshotComplete?: RevocationSnapshotCompleteJson;
+
+  /**
+   * Nothing happened for 5 s.
+   *
+   * @generated from field: muster.v1.RevocationHeartbeat heartbeat = 4;
+   */
+  heartbeat?: RevocationHeartbeatJson;
+
+  /**
+   * The server is about to end the stream.
+   *
+   * @generated from field: muster.v1.RevocationGoodbye goodbye = 5;
+   */
+  goodbye?: RevocationGoodbyeJson;
+};
+
+/**
+ * Describes the message muster.v1.WatchRevocationsResponse.
+ * Use `create(WatchRevocationsResponseSchema)` to create a new message.
+ */
+export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse, {jsonType: WatchRevocationsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 21);
+
+/**
+ * All that ended before the stream was opened has been sent.
+ *
+ * @generated from message muster.v1.RevocationSnapshotComplete
+ */
+export type RevocationSnapshotComplete = Message<"muster.v1.RevocationSnapshotComplete"> & {
+};
+
+/**
+ * All that ended before the stream was opened has been sent.
+ *
+ * @generated from message muster.v1.RevocationSnapshotComplete
+ */
+export type RevocationSnapshotCompleteJson = {
+};
+
+/**
+ * Describes the message muster.v1.RevocationSnapshotComplete.
+ * Use `create(RevocationSnapshotCompleteSchema)` to create a new message.
+ */
+export const RevocationSnapshotCompleteSchema: GenMessage<RevocationSnapshotComplete, {jsonType: RevocationSnapshotCompleteJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 22);
+
+/**
+ * Nothing happened for 5 s.
+ *
+ * @generated from message muster.v1.RevocationHeartbeat
+ */
+export type RevocationHeartbeat = Message<"muster.v1.RevocationHeartbeat"> & {
+  /**
+   * Whether the database cannot be reached at the moment, so that something may have ended that this stream does not tell of.
+   *
+   * @generated from field: bool stale = 1;
+   */
+  stale: boolean;
+};
+
+/**
+ * Nothing happened for 5 s.
+ *
+ * @generated from message muster.v1.RevocationHeartbeat
+ */
+export type RevocationHeartbeatJson = {
+  /**
+   * Whether the database cannot be reached at the moment, so that something may have ended that this stream does not tell of.
+   *
+   * @generated from field: bool stale = 1;
+   */
+  stale?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.RevocationHeartbeat.
+ * Use `create(RevocationHeartbeatSchema)` to create a new message.
+ */
+export const RevocationHeartbeatSchema: GenMessage<RevocationHeartbeat, {jsonType: RevocationHeartbeatJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 23);
+
+/**
+ * The server is about to end the stream.
+ *
+ * @generated from message muster.v1.RevocationGoodbye
+ */
+export type RevocationGoodbye = Message<"muster.v1.RevocationGoodbye"> & {
+  /**
+   * How long to wait before the next stream; differs between readers, so that they do not all come back at once.
+   *
+   * @generated from field: google.protobuf.Duration reconnect_after = 1;
+   */
+  reconnectAfter?: Duration | undefined;
+};
+
+/**
+ * The server is about to end the stream.
+ *
+ * @generated from message muster.v1.RevocationGoodbye
+ */
+export type RevocationGoodbyeJson = {
+  /**
+   * How long to wait before the next stream; differs between readers, so that they do not all come back at once.
+   *
+   * @generated from field: google.protobuf.Duration reconnect_after = 1;
+   */
+  reconnectAfter?: DurationJson;
+};
+
+/**
+ * Describes the message muster.v1.RevocationGoodbye.
+ * Use `create(RevocationGoodbyeSchema)` to create a new message.
+ */
+export const RevocationGoodbyeSchema: GenMessage<RevocationGoodbye, {jsonType: RevocationGoodbyeJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_token_service, 24);
+
+/**
  * How a signing key is rotated.
  *
  * @generated from enum muster.v1.RotationMode
@@ -709,6 +1369,78 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof IssueTokenRequestSchema;
     output: typeof IssueTokenResponseSchema;
+  },
+  /**
+   * Gives a token a longer life: a new JWT with the same token id, user, claims and audience, and a new `iat`. The JWT before it passes until
+   * its own end, and either goes with the token where that is revoked. A user extends tokens of its own. Reasons: TOKEN_NOT_FOUND (one of
+   * another user and a stateless one included), TOKEN_REVOKED, TOKEN_EXPIRED, USER_SUSPENDED, REQUEST_INVALID (a life over the project's
+   * maximum).
+   *
+   * @generated from rpc muster.v1.TokenService.ExtendToken
+   */
+  extendToken: {
+    methodKind: "unary";
+    input: typeof ExtendTokenRequestSchema;
+    output: typeof ExtendTokenResponseSchema;
+  },
+  /**
+   * Gets what is kept of a token. It is kept for a day after it has expired, unless it is stateless. A user gets tokens of its own.
+   * Reasons: TOKEN_NOT_FOUND.
+   *
+   * @generated from rpc muster.v1.TokenService.GetToken
+   */
+  getToken: {
+    methodKind: "unary";
+    input: typeof GetTokenRequestSchema;
+    output: typeof GetTokenResponseSchema;
+  },
+  /**
+   * Lists what is kept of a user's tokens, those included that are revoked or expired (for a day), in the order they were first issued,
+   * newest first. Reasons: USER_NOT_FOUND, USER_DELETED, REQUEST_INVALID (a page token of another list).
+   *
+   * @generated from rpc muster.v1.TokenService.ListTokens
+   */
+  listTokens: {
+    methodKind: "unary";
+    input: typeof ListTokensRequestSchema;
+    output: typeof ListTokensResponseSchema;
+  },
+  /**
+   * Revokes a token: it is refused at once, and streams that were opened with it end within a second. One that is not there, is revoked or
+   * is another user's is an answer like any other; so is a stateless one, which only RevokeUserTokens reaches.
+   *
+   * @generated from rpc muster.v1.TokenService.RevokeToken
+   */
+  revokeToken: {
+    methodKind: "unary";
+    input: typeof RevokeTokenRequestSchema;
+    output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * Revokes all that a user is signed in by: tokens, stateless ones included, sessions and refresh tokens; where a user calls it, that it
+   * calls with, too. A token that is issued in the same second afterwards has an `iat` up to a second ahead, and is good at once. A user
+   * that is not there is an answer like any other.
+   *
+   * @generated from rpc muster.v1.TokenService.RevokeUserTokens
+   */
+  revokeUserTokens: {
+    methodKind: "unary";
+    input: typeof RevokeUserTokensRequestSchema;
+    output: typeof RevokeUserTokensResponseSchema;
+  },
+  /**
+   * Streams what ends before its time, for services that verify tokens by themselves: all that is not to be forgotten yet,
+   * `snapshot_complete`, and from then on each revocation within a second. With a resume token it begins after what had been sent with
+   * that. A revocation may come more than once. After 5 s of silence comes a `heartbeat`: who hears nothing for longer does not know what
+   * has ended since. Ends with CREDENTIAL_INVALID when the access key is revoked, READER_STALLED after 60 s in which nothing was read,
+   * STORAGE_UNAVAILABLE after 60 s without the database, SHUTTING_DOWN after `goodbye`.
+   *
+   * @generated from rpc muster.v1.TokenService.WatchRevocations
+   */
+  watchRevocations: {
+    methodKind: "server_streaming";
+    input: typeof WatchRevocationsRequestSchema;
+    output: typeof WatchRevocationsResponseSchema;
   },
   /**
    * Says whether a JWT or session token of this project is valid now, whomever it is for, and whose it is. An invalid one is an answer, not
