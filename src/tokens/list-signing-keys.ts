@@ -20,8 +20,9 @@ const LIST: Statement = {
   name: "list_signing_keys",
   text: `select k.id, k.algorithm, k.public_jwk as "publicJwk", k.create_time as "createTime", k.activate_time as "activateTime",
       k.retire_time as "retireTime", k.last_expire_time as "lastExpireTime",
-      (select count(*) from tokens t where t.project_id = k.project_id and t.key_id = k.id and t.expire_time > $2
-        and t.revoke_time is null) as "liveTokens"
+      (select count(*) from tokens t join users u on u.project_id = t.project_id and u.id = t.user_id
+        where t.project_id = k.project_id and t.key_id = k.id and t.expire_time > $2 and t.revoke_time is null
+          and coalesce(t.issue_time >= u.tokens_valid_from, true)) as "liveTokens"
     from signing_keys k where k.project_id = $1
     order by k.activate_time desc, k.create_time desc, k.id desc`,
 };

@@ -39,6 +39,18 @@ test("a token that is unknown, no id, revoked, stateless or another user's is re
   expect(await outcomesOf(bobs.signedToken)).toEqual(ANSWERED);
 });
 
+test("revoked tokens are none of the live ones of their key, however they were revoked", async () => {
+  const { tokens } = await withUsers(here);
+  const live = async () => (await tokens.listSigningKeys({})).keys.map(({ liveTokens }) => Number(liveTokens));
+  const { token } = await tokens.issueToken({ ref: alice });
+  for (const ref of [alice, bob]) await tokens.issueToken({ ref });
+  expect(await live()).toEqual([3]);
+  await tokens.revokeToken({ tokenId: token?.id ?? "" });
+  expect(await live()).toEqual([2]);
+  await tokens.revokeUserTokens({ ref: alice });
+  expect(await live()).toEqual([1]);
+});
+
 test("a user revokes its own token, and the one it calls with", async () => {
   const { signedInUser } = await withUsers(here);
   const [one, other] = [await signedInUser("alice"), await signedInUser("alice")];
