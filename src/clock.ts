@@ -13,7 +13,9 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
+    const timer: NodeJS.Timeout | number = setTimeout(action, delayMs);
+    // In a browser it is a number, and nothing is kept alive.
+    if (typeof timer === "object") timer.unref();
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
 };

@@ -152,6 +152,18 @@ export const ROOMS: readonly Room[] = [
     mayImport: [BESIDE, ...FOUNDATION, "../setting-values.ts", "../db/make-folder.ts", "nodemailer"],
   },
   ...FEATURES.flatMap(featureRooms),
+  {
+    name: "The client",
+    files: ["src/client/**"],
+    mayImport: [
+      BESIDE,
+      "../clock.ts",
+      "../errors.ts",
+      ...["jwt-claims", "signature-cache", "strict-json", "strict-jwt"].map((file) => `../tokens/${file}.ts`),
+      "node:crypto",
+      ...WIRE,
+    ],
+  },
   { name: "An entity", files: ["src/**/*.entity.ts"], mayImport: ["@mikro-orm/**"] },
   {
     name: "The composition root",

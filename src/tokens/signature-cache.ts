@@ -5,12 +5,13 @@ import type { ParsedJwt } from "./strict-jwt.ts";
  * Remembers which tokens have the right form and a good signature: both depend on nothing but the token and the key. What can
  * change (key taken away, time, user, revocation) is checked on every use. Holds no token longer than it is among the last used.
  */
-export interface SignatureCache {
-  /** The token as it was parsed and the key it verified under. */
-  get(token: string): VerifiedSignature | undefined;
-  put(token: string, verified: VerifiedSignature): void;
+export interface SignatureCache<Verified = VerifiedSignature> {
+  /** What was found of the token. */
+  get(token: string): Verified | undefined;
+  put(token: string, verified: Verified): void;
 }
 
+/** The token as it was parsed and the key it verified under. */
 export interface VerifiedSignature {
   readonly jwt: ParsedJwt;
   readonly key: CryptoKey;
@@ -21,11 +22,11 @@ const MAX_TOKENS = 10_000;
 const MAX_LENGTH = 2_048;
 
 /** Makes an empty cache of at most 10,000 tokens of at most 2,048 characters. */
-export function createSignatureCache(): SignatureCache {
+export function createSignatureCache<Verified = VerifiedSignature>(): SignatureCache<Verified> {
   // Two halves: a token used again moves to the young one; when that is full the old one goes.
-  let young = new Map<string, VerifiedSignature>();
-  let old = new Map<string, VerifiedSignature>();
-  const put = (token: string, verified: VerifiedSignature) => {
+  let young = new Map<string, Verified>();
+  let old = new Map<string, Verified>();
+  const put = (token: string, verified: Verified) => {
     if (token.length > MAX_LENGTH) return;
     if (young.size >= MAX_TOKENS / 2) {
       old = young;
