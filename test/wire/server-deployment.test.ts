@@ -10,7 +10,8 @@ import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { emptyDatabaseAddress, testDatabaseAddress } from "../support/database.ts";
 import { reasonOf } from "../support/refusal.ts";
-import { startTestServer } from "../support/start-test-server.ts";
+import { RevocationReader } from "../support/revocation-reader.ts";
+import { PROTOCOLS, startTestServer } from "../support/start-test-server.ts";
 import { openWatch } from "../support/watch.ts";
 
 const address = await testDatabaseAddress();
@@ -42,6 +43,23 @@ test("a token that one server issued is known to another", async () => {
   const { id, token } = await project.signedInUser("ada");
   const verified = await other.client(TokenService, project.accessKey).verifyToken({ token });
   expect([verified.active, verified.user?.id]).toEqual([true, id]);
+});
+
+test("what is revoked on one server ends streams on another, and is told there to those who watch revocations", async () => {
+  const [one, other] = await startTwo();
+  const project = await one.project();
+  const { id, token } = await project.signedInUser("ada");
+  const stream = await openWatch(other.transport("gRPC", token), [id]);
+  const readers = PROTOCOLS.map(
+    (protocol) => new RevocationReader(other.client(TokenService, project.accessKey, protocol)),
+  );
+  const all = (kind: string) => readers.every(({ kinds }) => kinds.includes(kind));
+  await expect.poll(() => all("snapshotComplete")).toBe(true);
+  await one.client(TokenService, token).revokeUserTokens({ ref: { ref: { case: "me", value: true } } });
+  expect(await reasonOf(stream.next())).toBe("TOKEN_REVOKED");
+  await expect.poll(() => all("revocation")).toBe(true);
+  expect(readers.map(({ subjects }) => subjects)).toEqual(PROTOCOLS.map(() => [id]));
+  for (const reader of readers) reader.leave();
 });
 
 test("an access key that is revoked on one server is refused on another a second later", async () => {

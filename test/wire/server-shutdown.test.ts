@@ -4,12 +4,14 @@ import { describe, expect, test } from "vitest";
 import { startEmbeddedPostgres } from "../../src/db/embedded-postgres.ts";
 import { openDatabase } from "../../src/db/orm.ts";
 import { ENTITIES } from "../../src/entities.ts";
+import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
 import { testDatabaseAddress } from "../support/database.ts";
 import { holdUsers } from "../support/held-user.ts";
 import { settingsFor, startMuster, temporaryFolder } from "../support/muster-process.ts";
 import { reasonOf } from "../support/refusal.ts";
+import { RevocationReader } from "../support/revocation-reader.ts";
 import { PROTOCOLS, reach } from "../support/start-test-server.ts";
 import { openWatch } from "../support/watch.ts";
 
@@ -24,6 +26,10 @@ test("SIGTERM says goodbye on every stream, lets the calls under way finish, and
   const watches = await Promise.all(
     PROTOCOLS.map((protocol) => openWatch(server.transport(protocol, project.accessKey), [user?.id ?? ""])),
   );
+  const readers = PROTOCOLS.map(
+    (protocol) => new RevocationReader(server.client(TokenService, project.accessKey, protocol)),
+  );
+  await expect.poll(() => readers.flatMap(({ kinds }) => kinds)).toEqual(PROTOCOLS.map(() => "snapshotComplete"));
   const held = await holdUsers(address, project.id);
   const calls = PROTOCOLS.map((protocol) =>
     server.client(UserService, project.accessKey, protocol).upsertUser({ externalId: "ada", user: { name: protocol } }),
@@ -33,6 +39,10 @@ test("SIGTERM says goodbye on every stream, lets the calls under way finish, and
   for (const watch of watches) {
     expect((await watch.next()).case).toBe("goodbye");
     expect(await reasonOf(watch.next())).toBe("SHUTTING_DOWN");
+  }
+  for (const reader of readers) {
+    expect(await reader.ended).toBe("SHUTTING_DOWN");
+    expect(reader.kinds.at(-1)).toBe("goodbye");
   }
   await held.release();
   const names = (await Promise.all(calls)).map((answer) => answer.user?.name);
