@@ -89,7 +89,7 @@ export async function profileChange(
 ): Promise<ProfileChange> {
   if (message?.email) await requireAddress("email", message.email, "user.email");
   if (message?.phone) await requireAddress("phone", message.phone, "user.phone");
-  const values = message ? profileOf(message) : {};
+  const sent = message ? profileOf(message) : {};
   const given = message?.attributes ?? {};
   const paths = mask?.paths ?? [];
   const named = paths.map((path) => {
@@ -97,13 +97,17 @@ export async function profileChange(
     if (!field) throw invalid("update_mask", `${path} is not a field that can be written`);
     return field;
   });
-  const set = Object.keys(values) as ProfileField[];
+  const set = Object.keys(sent) as ProfileField[];
   if (Object.keys(given).length > 0) set.push("attributes");
   const fields = new Set(named.length > 0 ? named : set);
+  // A user that is new gets no more than the mask names, either.
+  const values = named.length > 0 ? Object.fromEntries(Object.entries(sent).filter(([it]) => isIn(fields, it))) : sent;
   if (!fields.has("attributes")) return { values, fields };
   const attributes = attributesChange(given, { whole: named.length > 0, writer, path: "user.attributes" });
   return { values, fields, attributes };
 }
+
+const isIn = (fields: ReadonlySet<string>, name: string): boolean => fields.has(name);
 
 /** Fields that are empty where they are left out. */
 const PLAIN = [

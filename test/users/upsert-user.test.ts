@@ -85,6 +85,21 @@ test("fields left out keep their value; a mask clears or limits", async () => {
   expect(cleared.user?.bio).toBe("");
 });
 
+test("a mask limits what a new user gets, too, in a batch as in a call of its own", async () => {
+  const users = (await project()).system(UserService);
+  const user = { name: "Name", bio: "ignored", email: "ignored@example.com" };
+  const one = await users.upsertUser({ externalId: "one", user, updateMask: { paths: ["name"] } });
+  const { results } = await users.batchUpsertUsers({
+    users: [
+      { externalId: "two", user, updateMask: { paths: ["name"] } },
+      { externalId: "three", user: { name: "Name" } },
+      { externalId: "four", user: { bio: "told" } },
+    ],
+  });
+  for (const made of [one, ...results.slice(0, 2)])
+    expect([made.created, made.user?.name, made.user?.bio, made.user?.email]).toEqual([true, "Name", "", ""]);
+});
+
 test("an external id that is left out is generated, and a user made each time", async () => {
   const users = (await project()).system(UserService);
   const [one, two] = await Promise.all([users.upsertUser({}), users.upsertUser({})]);
