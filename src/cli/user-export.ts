@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { StartError } from "../start-error.ts";
 import { exportUsers } from "./bulk/export-users.ts";
 import { findLastLine } from "./bulk/last-line.ts";
-import { createProgress, grouped, type Progress } from "./bulk/progress.ts";
+import { createProgress, grouped, hiddenProgress, type Progress } from "./bulk/progress.ts";
 import { createRetryCalls } from "./bulk/retry-calls.ts";
 import { fileOutput, streamOutput, type TextOutput } from "./bulk/text-output.ts";
 import { CommandEnd } from "./command-end.ts";
@@ -24,7 +24,11 @@ export async function runExport(host: Host, options: ExportCommandOptions, clock
   await using resources = new AsyncDisposableStack();
   const client = resources.use(await connectAsProject(host, options.url));
   const { output, after } = await openOutput(host, options, resources);
-  const progress = resources.use(createProgress(host.stderr, clock, "users"));
+  const isAmongRows = !options.output && host.stdout.isTTY;
+  const progress = resources.use(
+    isAmongRows ? hiddenProgress(host.stderr) : createProgress(host.stderr, clock, "users"),
+  );
+  progress.update(0);
   const start = clock.monotonic();
   const count = await written(interrupt.stop, () =>
     exportUsers(

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { StartError } from "../start-error.ts";
 import { type Counts, createImportState, type ImportProgress, readImportState } from "./bulk/import-state.ts";
 import { importUsers, totalOf } from "./bulk/import-users.ts";
-import { createProgress, grouped, type Progress } from "./bulk/progress.ts";
+import { createProgress, grouped, hiddenProgress, type Progress } from "./bulk/progress.ts";
 import { createRetryCalls } from "./bulk/retry-calls.ts";
 import { fileOutput, streamOutput, type TextOutput } from "./bulk/text-output.ts";
 import { CommandEnd } from "./command-end.ts";
@@ -42,8 +42,10 @@ export async function runImport(
   const state = createImportState(path, client.projectId);
   if (options.restart) await state.remove();
   const resume = path ? await readImportState(path, client.projectId) : undefined;
-  const progress = resources.use(createProgress(host.stderr, clock, "rows"));
+  const progress = resources.use(progressFor(host, options, clock));
   const start = clock.monotonic();
+  const onProgress = (rows: number, bytes: number) => progress.update(rows, size && bytes / size);
+  onProgress(resume ? totalOf(resume.counts) : 0, resume?.offset ?? 0);
   if (resume) progress.say(`muster: going on behind line ${grouped(resume.line)}, as ${path} says\n`);
   const ports = {
     users: client.users,
@@ -53,7 +55,7 @@ export async function runImport(
     errors: await errorsOutput(options, resume, progress, resources),
     rows: options.dryRun && streamOutput(host.stdout),
     state,
-    onProgress: (rows: number, bytes: number) => progress.update(rows, size && bytes / size),
+    onProgress,
   };
   const source = addAbortSignal(stop, sourceOf(host, file));
   const input = { source, name: file, resume, parallel: options.parallel, stop };
@@ -70,6 +72,9 @@ export async function runImport(
   host.stderr.write(summary(counts, options, (clock.monotonic() - start) / 1_000));
   if (counts.refused > 0) throw new CommandEnd(SOME_REFUSED);
 }
+
+const progressFor = (host: Host, { dryRun }: ImportCommandOptions, clock: Clock): Progress =>
+  dryRun && host.stdout.isTTY ? hiddenProgress(host.stderr) : createProgress(host.stderr, clock, "rows");
 
 /** Bytes of a file; undefined where nobody knows before it is read. */
 async function sizeOf(file: string): Promise<number | undefined> {

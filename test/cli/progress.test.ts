@@ -20,6 +20,7 @@ test("on a terminal a bar with share, rows, rate and time left is drawn over its
   expect(terminal.written).toEqual(["\r\x1b[K[######..................] 25 %  10,001 rows  4,762/s  0:06"]);
   progress.say("a line\n");
   progress[Symbol.dispose]();
+  progress[Symbol.dispose]();
   expect(terminal.written.slice(1)).toEqual(["\r\x1b[Ka line\n", "\r\x1b[K"]);
 });
 

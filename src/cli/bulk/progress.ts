@@ -22,7 +22,14 @@ const BAR_CHARACTERS = 24;
 /** Back to the first column, and the rest of the line is cleared. */
 const CLEAR = "\r\x1b[K";
 
-/** Begins to show it; rows and share from an earlier run do not count for the rate. */
+/** Gives a progress that is not shown, where rows are printed to the same terminal: what is said is said all the same. */
+export const hiddenProgress = (screen: Screen): Progress => ({
+  update() {},
+  say: (text) => void screen.write(text),
+  [Symbol.dispose]() {},
+});
+
+/** Begins to show it. What the first update tells is from an earlier run, and does not count for the rate. */
 export function createProgress(screen: Screen, clock: Clock, noun: string): Progress {
   const isBar = screen.isTTY === true;
   const start = clock.monotonic();
@@ -44,7 +51,7 @@ export function createProgress(screen: Screen, clock: Clock, noun: string): Prog
       parts.unshift(isBar ? `${bar(share)} ${percent(share)}` : percent(share));
     }
     const text = parts.join("  ");
-    screen.write(isBar ? `${CLEAR}${text.slice(0, (screen.columns ?? 80) - 1)}` : `${text}\n`);
+    screen.write(isBar ? `${CLEAR}${text.slice(0, (screen.columns || 80) - 1)}` : `${text}\n`);
   }
 
   return {
@@ -58,6 +65,7 @@ export function createProgress(screen: Screen, clock: Clock, noun: string): Prog
       if (isBar && timer === undefined) timer = clock.schedule(REDRAW_MS, show);
     },
     [Symbol.dispose]() {
+      if (ended) return;
       ended = true;
       timer?.[Symbol.dispose]();
       if (isBar) screen.write(CLEAR);
