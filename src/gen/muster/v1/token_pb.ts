@@ -180,9 +180,9 @@ export type SigningKey = Message<"muster.v1.SigningKey"> & {
   retireTime?: Timestamp | undefined;
 
   /**
-   * How many of the tokens that it signed are alive: neither expired nor revoked by RevokeToken. Only tokens that are kept count; those
-   * that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts under the key that
-   * signed it last.
+   * How many of the tokens that it signed are alive: neither expired nor revoked, alone or with all that their user had. Only tokens that
+   * are kept count; those that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts
+   * under the key that signed it last.
    *
    * @generated from field: int64 live_tokens = 8;
    */
@@ -254,9 +254,9 @@ export type SigningKeyJson = {
   retireTime?: TimestampJson;
 
   /**
-   * How many of the tokens that it signed are alive: neither expired nor revoked by RevokeToken. Only tokens that are kept count; those
-   * that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts under the key that
-   * signed it last.
+   * How many of the tokens that it signed are alive: neither expired nor revoked, alone or with all that their user had. Only tokens that
+   * are kept count; those that were issued as `stateless`, and the access tokens of sessions, do not. A token that was extended counts
+   * under the key that signed it last.
    *
    * @generated from field: int64 live_tokens = 8;
    */

@@ -1277,7 +1277,7 @@ export const RotationMode = {
   /**
    * The new key signs at once, and all other keys are gone from the JWKS and for verification, on every server within a second: every
    * JWT of the project ends, those that are not kept included. Whoever verifies by the JWKS holds on to the old keys for as long as they
-   * keep it (`max-age` is 30 s).
+   * keep it (`max-age` is 30 s), unless they follow WatchRevocations, which names each of them.
    *
    * @generated from enum value: ROTATION_MODE_REVOKE_ALL = 2;
    */
