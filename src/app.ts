@@ -143,7 +143,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
 }
 
 async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) {
-  const { config, db, clock, newId, logger, metrics, publicUrl, streams } = ports;
+  const { config, db, clock, newId, logger, publicUrl, streams } = ports;
   const notifier = resources.use(createNotifier(db, systemClock, logger));
   const listener = resources.use(createListener(db.address, systemClock, logger));
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
@@ -154,21 +154,19 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const sealer = createSealer(config.encryptionKeys);
   const prepareMs = config.signingKeyPrepareMs;
   const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs });
-  const onReuse = metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time");
-  const { accessTokens } = tokens;
-  const openSessions = () => sessionsOf(streams);
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger });
+  const senders = createSenders(config, clock, newId, logger);
+  const { accessTokens } = tokens;
   const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
-  const attempts = createAttempts(db, config.rateFactor);
-  const sessionPorts = { ...signInPorts, attempts, announceEnd, onReuse, openSessions };
+  const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
     projects,
     sealer,
     revocations,
     suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd })),
-    senders: createSenders(config, clock, newId, logger),
+    senders,
     attributes,
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
@@ -182,6 +180,14 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
     runningExports: createRunningExports(),
   };
 }
+
+/** What sessions need beside the other features. */
+const sessionPortsOf = ({ config, db, metrics, streams }: AppPorts) => ({
+  attempts: createAttempts(db, config.rateFactor),
+  passwordResetUrl: config.passwordResetUrl,
+  onReuse: metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time"),
+  openSessions: () => sessionsOf(streams),
+});
 
 /** The sessions whose tokens the open streams were opened with. */
 function* sessionsOf(streams: StreamRegistry) {

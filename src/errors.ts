@@ -66,6 +66,8 @@ export const ERRORS = {
   CREDENTIALS_REJECTED: { code: "unauthenticated", message: "Wrong login or password" },
   PASSWORD_WEAK: { code: "invalid_argument", message: "The password is too short, too long or too common" },
   REFRESH_TOKEN_REUSED: { code: "unauthenticated", message: "The refresh token was used before; its session is ended" },
+  RESET_TOKEN_INVALID: { code: "invalid_argument", message: "The link is not valid, or no longer" },
+  PASSWORD_RESET_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot reset passwords" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

@@ -6,6 +6,7 @@ import { UserSchema } from "./gen/muster/v1/user_pb.ts";
 import { PRESENCE_EXPORT } from "./presence/presence-export.ts";
 import { REVOCATIONS_EXPORT } from "./revocations/revocations-export.ts";
 import { readableJson } from "./rpc/readable-json.ts";
+import { PASSWORD_RESETS_EXPORT } from "./sessions/password-resets-export.ts";
 import { SESSIONS_EXPORT } from "./sessions/sessions-export.ts";
 import { TOKENS_EXPORT } from "./tokens/tokens-export.ts";
 import { AVATAR_EXPORT } from "./users/avatar-export.ts";
@@ -22,6 +23,7 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
   PRESENCE_EXPORT,
   LOCATOR_CODES_EXPORT,
   SESSIONS_EXPORT,
+  PASSWORD_RESETS_EXPORT,
   TOKENS_EXPORT,
   REVOCATIONS_EXPORT,
   EVENTS_EXPORT,

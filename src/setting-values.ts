@@ -177,3 +177,11 @@ export function hostsWithPorts(text: string): string[] {
 /** The host and port a URL names, as `hostsWithPorts` gives them. */
 export const hostWithPort = ({ protocol, hostname, port }: URL): string =>
   `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+
+/** A link with one place for a token, and maybe some for the project's id. */
+export function resetLink(text: string): string {
+  const link = text.replaceAll("{project_id}", "id").replace("{token}", "token");
+  const isLink = URL.canParse(link) && /^https?:$/.test(new URL(link).protocol) && !/[{}\s]/.test(link);
+  if (!isLink || !text.includes("{token}")) throw new Error("must be an http or https URL with {token} in it once");
+  return text;
+}

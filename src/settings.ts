@@ -171,6 +171,12 @@ export const SETTINGS = {
       "The server that mail is handed to, as `smtp://user:password@host:587` or `smtps://host`; a password is sent over TLS only. If not set, for development: mail is written to `mail/` in the data folder.",
     parse: values.smtpUrl,
   },
+  passwordResetUrl: {
+    name: "MUSTER_PASSWORD_RESET_URL",
+    description:
+      "The page that links to reset a password lead to, with `{token}` where the token stands, such as `https://app.example.com/reset#{token}` (behind `#` it is in no log), and `{project_id}` if it matters. If not set: passwords cannot be reset by mail.",
+    parse: values.resetLink,
+  },
   mailFrom: {
     name: "MUSTER_MAIL_FROM",
     description: "The address that mail is sent from.",

@@ -70,7 +70,13 @@ const FEATURES = [
   },
   {
     name: "sessions",
-    others: ["users/users.ts", "tokens/tokens.ts", "projects/projects.ts", "revocations/revocations.ts"],
+    others: [
+      "users/users.ts",
+      "tokens/tokens.ts",
+      "projects/projects.ts",
+      "revocations/revocations.ts",
+      "senders/senders.ts",
+    ],
     packages: ["rate-limiter-flexible"],
   },
   { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },

@@ -19,6 +19,7 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
   tokens_user: "USER_NOT_FOUND",
   presences_user: "USER_NOT_FOUND",
   sessions_user: "USER_NOT_FOUND",
+  password_resets_user: "USER_NOT_FOUND",
 };
 
 /** The rule of a request that each check in the database stands for; the check itself names the field. */

@@ -1,7 +1,10 @@
+import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
+import { appendEvent } from "../events/append-event.ts";
 import type { NewId } from "../ids.ts";
+import { endAccess } from "../revocations/revocations.ts";
 import type { ProjectScope } from "../users/users.ts";
 import { END_OTHERS, END_REUSED, END_SESSION } from "./end-statements.ts";
 import { DAY_MS } from "./session-ends.ts";
@@ -58,4 +61,30 @@ async function end(
   const values = [projectId, new Date(now), new Date(now + FORGET_AFTER_MS), ...subject];
   const ended = await query(db.pool, statement, values, signal);
   if (ended.length > 0) announceEnd();
+}
+
+/** Ends the sessions of a user but one, in the transaction of `em`, whose caller holds the lock of the user's row; gives how many. */
+export async function endSessionsOf(
+  em: SqlEntityManager,
+  newId: NewId,
+  { projectId, userId, keptId, now }: { projectId: string; userId: string; keptId: string | undefined; now: Date },
+): Promise<number> {
+  const gone: { id: string }[] = await em.execute(
+    "delete from sessions where project_id = ? and user_id = ? and id is distinct from ?::uuid returning id",
+    [projectId, userId, keptId ?? null],
+  );
+  const forgetAfterTime = new Date(now.getTime() + FORGET_AFTER_MS);
+  for (const { id: sessionId } of gone) {
+    const end = {
+      projectId,
+      subject: { sessionId },
+      cause: "PASSWORD_CHANGED",
+      forgetAfterTime,
+      createTime: now,
+    } as const;
+    await endAccess(em, end);
+    const data = { session_id: sessionId, user_id: userId };
+    await appendEvent(em, { projectId, id: newId(), type: "session.ended", userId, data, createTime: now });
+  }
+  return gone.length;
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** What an opaque token is for. One presented as another is none. */
-export type TokenPrefix = "mst" | "mrt";
+export type TokenPrefix = "mst" | "mrt" | "mrp";
 
 const CHECKSUM_BYTES = 4;
 

@@ -21,7 +21,7 @@ export async function signUpChange(
   { login, email, user = create(UserSchema) }: SignUpProfile,
   bySystem: boolean,
 ): Promise<ProfileChange> {
-  const message = create(UserSchema, { ...user, login: login || user.login, email: email || user.email });
+  const message = create(UserSchema, { ...user, login: user.login || login, email: user.email || email });
   if (!message.login && !message.email) throw invalid("login", "must be given, or an email");
   return inOwnFields({ login, email }, ports.profileChange(message, bySystem));
 }

@@ -21,6 +21,13 @@ export const sessionJobs = (ports: JobPorts): Job[] => [
     column: "forget_time",
     graceMs: HOUR_MS,
   }),
+  expiredRowsJob(ports, {
+    name: "expired-password-resets",
+    everyMs: HOUR_MS,
+    table: "password_resets",
+    column: "expire_time",
+    graceMs: HOUR_MS,
+  }),
   { name: "expired-attempts", everyMs: HOUR_MS, run: (signal) => forgetAttempts(ports, signal) },
 ];
 

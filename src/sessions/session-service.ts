@@ -5,17 +5,20 @@ import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserKey } from "../users/users.ts";
+import { changePassword } from "./change-password.ts";
 import type { Client } from "./create-grant.ts";
-import { type EndPorts, endOtherSessions, endSession } from "./end-session.ts";
+import { endOtherSessions, endSession } from "./end-session.ts";
 import { clientOf, type GrantPorts, grantAnswer } from "./grant-message.ts";
 import { getSession, type ListPorts, listSessions } from "./list-sessions.ts";
 import { inOwnFields, type ProfilePorts, profileOf, signUpChange } from "./profile-message.ts";
+import { type ResetPorts, requestPasswordReset } from "./request-password-reset.ts";
+import { resetPassword } from "./reset-password.ts";
 import { sessionMessage } from "./session-message.ts";
 import { signInGuest } from "./sign-in-guest.ts";
-import { type SignInPorts, signInWithPassword } from "./sign-in-password.ts";
+import { signInWithPassword } from "./sign-in-password.ts";
 import { signUp } from "./sign-up.ts";
 
-export interface SessionServicePorts extends GrantPorts, SignInPorts, EndPorts, ListPorts, ProfilePorts {}
+export interface SessionServicePorts extends GrantPorts, ResetPorts, ListPorts, ProfilePorts {}
 
 /** SessionService over its use cases. */
 export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof SessionService> {
@@ -35,6 +38,28 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
       const signedIn = await signIn(ports, scope, credential, clientOf(context, caller));
       const { userCreated } = signedIn;
       return { ...(await grantAnswer(ports, context, projectId, signedIn, cookieOnly)), userCreated };
+    },
+    async changePassword({ oldPassword, password }, context) {
+      const caller = projectCallerOf(context);
+      const userId = ownerOf(caller) ?? "";
+      const input = {
+        userId,
+        sessionId: sessionIdOf(caller),
+        oldPassword,
+        password,
+        client: clientOf(context, caller),
+      };
+      return { user: ports.userMessage(await changePassword(ports, scopeOf(context), input)) };
+    },
+    async requestPasswordReset({ projectId: named, email }, context) {
+      const { projectId, caller } = signInProjectOf(context, named);
+      await requestPasswordReset(ports, { projectId }, email, clientOf(context, caller).address);
+      return {};
+    },
+    async resetPassword({ projectId: named, token, password }, context) {
+      const { projectId } = signInProjectOf(context, named);
+      await resetPassword(ports, { projectId, signal: context.signal }, token, password);
+      return {};
     },
     async getSession({ sessionId }, context) {
       const caller = projectCallerOf(context);

@@ -1,21 +1,19 @@
-import type { Logger } from "../logger.ts";
 import type { TokenInspection } from "../tokens/tokens.ts";
 import type { ProjectScope } from "../users/users.ts";
 import { authenticateSession, type LiveSession } from "./authenticate-session.ts";
-import type { EndPorts } from "./end-session.ts";
+import { createBackground } from "./background.ts";
 import { inspectSession } from "./inspect-session.ts";
 import { createKeepAlive, type OpenSessions } from "./keep-alive.ts";
-import type { SignInPorts } from "./sign-in-password.ts";
+import type { ResetPorts } from "./request-password-reset.ts";
 
 /** What the feature needs of the process. */
-export interface SessionsOptions extends SignInPorts, EndPorts {
-  readonly logger: Logger;
+export interface SessionsOptions extends Omit<ResetPorts, "background"> {
   /** The sessions that streams are open in. */
   readonly openSessions: OpenSessions;
 }
 
 /** The feature, made once per process: what its services stand on, and what others are handed of it. Disposing it ends what it runs. */
-export interface Sessions extends SessionsOptions, AsyncDisposable {
+export interface Sessions extends SessionsOptions, ResetPorts, AsyncDisposable {
   /** The session of a session token, prolonged by the request. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
   authenticate(token: string, signal?: AbortSignal): Promise<LiveSession>;
   /** Whether a session token is one of a project whose session goes on. */
@@ -25,10 +23,15 @@ export interface Sessions extends SessionsOptions, AsyncDisposable {
 /** Wires the feature. */
 export function createSessions(options: SessionsOptions): Sessions {
   const keepAlive = createKeepAlive(options, options.openSessions);
+  const background = createBackground(options.logger);
   return {
     ...options,
+    background,
     authenticate: (token, signal) => authenticateSession(options, token, { signal }),
     inspect: (scope, token) => inspectSession(options, scope, token),
-    [Symbol.asyncDispose]: () => keepAlive[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await background[Symbol.asyncDispose]();
+      await keepAlive[Symbol.asyncDispose]();
+    },
   };
 }

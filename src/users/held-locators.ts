@@ -63,6 +63,19 @@ export function hold(user: User, locators: readonly HeldLocator[], now: Date): v
   user.version += 1;
 }
 
+/** Makes an email of a user verified; false: the user does not hold it. */
+export function markVerified(user: User, emailKey: string, now: Date): boolean {
+  const email = user.locators.find((it) => isSameLocator(it, { type: "email", key: emailKey }));
+  if (!email) return false;
+  const verified = { ...email, verified: true };
+  hold(
+    user,
+    user.locators.map((it) => (it === email ? verified : it)),
+    now,
+  );
+  return true;
+}
+
 /** The address among those a user holds. LOCATOR_NOT_FOUND. */
 export function requireHeld(held: readonly HeldLocator[], locator: LocatorKey): HeldLocator {
   const found = held.find((it) => isSameLocator(it, locator));

@@ -28,6 +28,7 @@ const WITHOUT_ENTITY = [
   "pending_suspensions",
   "sessions",
   "attempts",
+  "password_resets",
 ];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */

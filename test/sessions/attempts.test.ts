@@ -77,6 +77,15 @@ test("of new users and guests one place has so many an hour", async () => {
   expect(await reasonOf(attempts.admitNewUser("p", "", "user"))).toBe("none");
 });
 
+test("one email is sent three mails an hour, one place has twenty sent", async () => {
+  const admitted = async (address: string, place: string) => attempts.admitMail("p", address, place);
+  const outcomes: boolean[] = [];
+  for (let n = 0; n < 4; n++) outcomes.push(await admitted("a@example.org", `place ${n}`));
+  expect(outcomes).toEqual([true, true, true, false]);
+  for (let n = 0; n < 20; n++) expect(await admitted(`${n}@example.org`, "post office")).toBe(true);
+  expect(await admitted("21@example.org", "post office")).toBe(false);
+});
+
 test("the table names nobody", async () => {
   await (await from("192.0.2.0/24", "somebody@example.org")).failed();
   const { rows } = await db.pool.query<{ key: string }>("select key from attempts");

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { RotationMode } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
@@ -10,6 +11,7 @@ export const emailOf = (slot: number) => `user${slot}@example.org`;
 export const refOf = (slot: number): Init => ({ ref: { case: "externalId", value: `user ${slot}` } });
 
 const locatorOf = (slot: number): Init => ({ type: LocatorType.EMAIL, value: emailOf(slot) });
+const PASSWORD = "correct horse battery";
 const NOTE: Init = { contentType: "text/plain", value: { case: "text", value: "x" } };
 
 /** What messages are made from that a request has to have for a string to get to its place. */
@@ -18,6 +20,7 @@ const FRESH: Record<string, Init> = {
   "muster.v1.AttributeDefinition": { key: "note", contentTypes: ["text/plain"] },
   "muster.v1.Filter": { field: "name", operator: Operator.EQUAL, values: ["x"] },
   "muster.v1.Locator": { type: LocatorType.EMAIL, value: "new@example.org" },
+  "muster.v1.PasswordCredential": { identifier: { case: "login", value: "nobody" }, password: "x" },
   "muster.v1.Presence": { status: "online" },
   "muster.v1.Suspension": { reason: "x" },
 };
@@ -38,6 +41,7 @@ export interface Things {
 const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   AddLocator: () => ({ locator: { type: LocatorType.EMAIL, value: "one.more@example.org" } }),
   BatchUpsertUsers: () => ({ users: [{}] }),
+  ChangePassword: () => ({ oldPassword: "x", password: PASSWORD }),
   CreateSession: () => ({ credential: { case: "guest", value: {} } }),
   CreateProject: () => ({ displayName: "P" }),
   DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
@@ -50,13 +54,16 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   RefreshToken: ({ refreshToken }) => ({ refreshToken }),
   RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
   RequestLocatorVerification: (_, slot) => ({ locator: locatorOf(slot) }),
+  RequestPasswordReset: () => ({ email: "nobody@example.org" }),
+  ResetPassword: () => ({ token: "x", password: PASSWORD }),
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
   RevokeToken: ({ tokenId }) => ({ tokenId }),
   RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),
   SetAvatar: () => ({ image: new Uint8Array([1]) }),
-  SetPassword: () => ({ password: "correct horse battery" }),
+  SetPassword: () => ({ password: PASSWORD }),
   SetPresence: () => ({ presence: { status: "online" } }),
+  SignUp: () => ({ email: `${randomUUID()}@example.org`, password: PASSWORD }),
   SuspendUser: () => ({ suspension: fresh("muster.v1.Suspension") }),
   UpdateProject: () => ({ displayName: "P" }),
   UpdateUser: () => ({ user: {} }),
@@ -66,6 +73,8 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
 
 /** Those that cannot be answered without more than a request: what they fail for once all their strings have been taken. */
 export const FAILS: Record<string, string> = {
+  ChangePassword: "CREDENTIALS_REJECTED",
+  ResetPassword: "RESET_TOKEN_INVALID",
   SetAvatar: "AVATAR_INVALID",
   VerifyLocator: "VERIFICATION_CODE_INVALID",
 };

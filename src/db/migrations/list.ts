@@ -22,6 +22,7 @@ import { Sessions } from "./2026-11-22-13-sessions.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 import { Attempts } from "./2026-11-22-15-attempts.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
+import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -50,4 +51,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-10-revocations-by-user", class: RevocationsByUser },
   { name: "2026-11-22-12-sealing-indexes", class: SealingIndexes },
   { name: "2026-11-22-15-attempts", class: Attempts },
+  { name: "2026-11-22-18-password-resets", class: PasswordResets },
 ] as const;

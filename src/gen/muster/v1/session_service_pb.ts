@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/session_service.proto.
  */
 export const file_muster_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tdXN0ZXIvdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEinQEKElBhc3N3b3JkQ3JlZGVudGlhbBIbCgVsb2dpbhgBIAEoCUIKukgHcgUQARj/AUgAEhsKBWVtYWlsGAIgASgJQgq6SAdyBRABKIAISAASGgoFcGhvbmUYAyABKAlCCbpIBnIEEAEoIEgAEhwKCHBhc3N3b3JkGAQgASgJQgq6SAdyBSABKIAgQhMKCmlkZW50aWZpZXISBbpIAggBIrQBCg1TaWduVXBSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEhcKBWxvZ2luGAIgASgJQgi6SAVyAxj/ARIXCgVlbWFpbBgDIAEoCUIIukgFcgMogAgSHAoIcGFzc3dvcmQYBCABKAlCCrpIB3IFIAEogCASHQoEdXNlchgFIAEoCzIPLm11c3Rlci52MS5Vc2VyEhMKC2Nvb2tpZV9vbmx5GAYgASgIIlAKDlNpZ25VcFJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlchIfCgVncmFudBgCIAEoCzIQLm11c3Rlci52MS5HcmFudCIpCg9HdWVzdENyZWRlbnRpYWwSFgoEbmFtZRgBIAEoCUIIukgFcgMY/wEiwQEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEjEKCHBhc3N3b3JkGAIgASgLMh0ubXVzdGVyLnYxLlBhc3N3b3JkQ3JlZGVudGlhbEgAEisKBWd1ZXN0GAMgASgLMhoubXVzdGVyLnYxLkd1ZXN0Q3JlZGVudGlhbEgAEhMKC2Nvb2tpZV9vbmx5GAQgASgIQhMKCmNyZWRlbnRpYWwSBbpIAggBIm0KFUNyZWF0ZVNlc3Npb25SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSFAoMdXNlcl9jcmVhdGVkGAMgASgIIjQKEUdldFNlc3Npb25SZXF1ZXN0Eh8KCnNlc3Npb25faWQYASABKAlCC7pICNgBAXIDsAEBIjkKEkdldFNlc3Npb25SZXNwb25zZRIjCgdzZXNzaW9uGAEgASgLMhIubXVzdGVyLnYxLlNlc3Npb24iewoTTGlzdFNlc3Npb25zUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyiACCJVChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIkCghzZXNzaW9ucxgBIAMoCzISLm11c3Rlci52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChREZWxldGVTZXNzaW9uUmVxdWVzdBIfCgpzZXNzaW9uX2lkGAEgASgJQgu6SAjYAQFyA7ABARIOCgZvdGhlcnMYAiABKAgiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlMtcDCg5TZXNzaW9uU2VydmljZRJKCgZTaWduVXASGC5tdXN0ZXIudjEuU2lnblVwUmVxdWVzdBoZLm11c3Rlci52MS5TaWduVXBSZXNwb25zZSILqrsYBwoDAgMFEAUSXwoNQ3JlYXRlU2Vzc2lvbhIfLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UiC6q7GAcKAwIDBRAFElgKCkdldFNlc3Npb24SHC5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlcXVlc3QaHS5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDExpc3RTZXNzaW9ucxIeLm11c3Rlci52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDURlbGV0ZVNlc3Npb24SHy5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlIgqquxgGCgICBBACYgZwcm90bzM", [file_buf_validate_validate, file_muster_v1_access, file_muster_v1_session, file_muster_v1_user]);
+  fileDesc("Ch9tdXN0ZXIvdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEgltdXN0ZXIudjEinQEKElBhc3N3b3JkQ3JlZGVudGlhbBIbCgVsb2dpbhgBIAEoCUIKukgHcgUQARj/AUgAEhsKBWVtYWlsGAIgASgJQgq6SAdyBRABKIAISAASGgoFcGhvbmUYAyABKAlCCbpIBnIEEAEoIEgAEhwKCHBhc3N3b3JkGAQgASgJQgq6SAdyBSABKIAgQhMKCmlkZW50aWZpZXISBbpIAggBIrQBCg1TaWduVXBSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEhcKBWxvZ2luGAIgASgJQgi6SAVyAxj/ARIXCgVlbWFpbBgDIAEoCUIIukgFcgMogAgSHAoIcGFzc3dvcmQYBCABKAlCCrpIB3IFIAEogCASHQoEdXNlchgFIAEoCzIPLm11c3Rlci52MS5Vc2VyEhMKC2Nvb2tpZV9vbmx5GAYgASgIIlAKDlNpZ25VcFJlc3BvbnNlEh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlchIfCgVncmFudBgCIAEoCzIQLm11c3Rlci52MS5HcmFudCJXChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSIAoMb2xkX3Bhc3N3b3JkGAEgASgJQgq6SAdyBSABKIAgEhwKCHBhc3N3b3JkGAIgASgJQgq6SAdyBSABKIAgIjcKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USHQoEdXNlchgBIAEoCzIPLm11c3Rlci52MS5Vc2VyIlkKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBIfCgpwcm9qZWN0X2lkGAEgASgJQgu6SAjYAQFyA7ABARIZCgVlbWFpbBgCIAEoCUIKukgHcgUQASiACCIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlInAKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEhkKBXRva2VuGAIgASgJQgq6SAdyBSABKP8BEhwKCHBhc3N3b3JkGAMgASgJQgq6SAdyBSABKIAgIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSIpCg9HdWVzdENyZWRlbnRpYWwSFgoEbmFtZRgBIAEoCUIIukgFcgMY/wEiwQEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0Eh8KCnByb2plY3RfaWQYASABKAlCC7pICNgBAXIDsAEBEjEKCHBhc3N3b3JkGAIgASgLMh0ubXVzdGVyLnYxLlBhc3N3b3JkQ3JlZGVudGlhbEgAEisKBWd1ZXN0GAMgASgLMhoubXVzdGVyLnYxLkd1ZXN0Q3JlZGVudGlhbEgAEhMKC2Nvb2tpZV9vbmx5GAQgASgIQhMKCmNyZWRlbnRpYWwSBbpIAggBIm0KFUNyZWF0ZVNlc3Npb25SZXNwb25zZRIdCgR1c2VyGAEgASgLMg8ubXVzdGVyLnYxLlVzZXISHwoFZ3JhbnQYAiABKAsyEC5tdXN0ZXIudjEuR3JhbnQSFAoMdXNlcl9jcmVhdGVkGAMgASgIIjQKEUdldFNlc3Npb25SZXF1ZXN0Eh8KCnNlc3Npb25faWQYASABKAlCC7pICNgBAXIDsAEBIjkKEkdldFNlc3Npb25SZXNwb25zZRIjCgdzZXNzaW9uGAEgASgLMhIubXVzdGVyLnYxLlNlc3Npb24iewoTTGlzdFNlc3Npb25zUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAyiACCJVChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIkCghzZXNzaW9ucxgBIAMoCzISLm11c3Rlci52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChREZWxldGVTZXNzaW9uUmVxdWVzdBIfCgpzZXNzaW9uX2lkGAEgASgJQgu6SAjYAQFyA7ABARIOCgZvdGhlcnMYAiABKAgiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlMpAGCg5TZXNzaW9uU2VydmljZRJKCgZTaWduVXASGC5tdXN0ZXIudjEuU2lnblVwUmVxdWVzdBoZLm11c3Rlci52MS5TaWduVXBSZXNwb25zZSILqrsYBwoDAgMFEAUSXwoNQ3JlYXRlU2Vzc2lvbhIfLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UiC6q7GAcKAwIDBRAFElgKCkdldFNlc3Npb24SHC5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlcXVlc3QaHS5tdXN0ZXIudjEuR2V0U2Vzc2lvblJlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDExpc3RTZXNzaW9ucxIeLm11c3Rlci52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIg2QAgGquxgGCgICBBABEl4KDURlbGV0ZVNlc3Npb24SHy5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlIgqquxgGCgICBBACEmAKDkNoYW5nZVBhc3N3b3JkEiAubXVzdGVyLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBohLm11c3Rlci52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIgmquxgFCgEEEAUSdAoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSJi5tdXN0ZXIudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0GicubXVzdGVyLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiC6q7GAcKAwIDBRAFEl8KDVJlc2V0UGFzc3dvcmQSHy5tdXN0ZXIudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaIC5tdXN0ZXIudjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIguquxgHCgMCAwUQBWIGcHJvdG8z", [file_buf_validate_validate, file_muster_v1_access, file_muster_v1_session, file_muster_v1_user]);
 
 /**
  * A sign-in of a user that has a password.
@@ -142,7 +142,7 @@ export type SignUpRequest = Message<"muster.v1.SignUpRequest"> & {
   password: string;
 
   /**
-   * The rest of the profile.
+   * The rest of the profile. A login or an email in it counts in place of the ones above.
    *
    * @generated from field: muster.v1.User user = 5;
    */
@@ -191,7 +191,7 @@ export type SignUpRequestJson = {
   password?: string;
 
   /**
-   * The rest of the profile.
+   * The rest of the profile. A login or an email in it counts in place of the ones above.
    *
    * @generated from field: muster.v1.User user = 5;
    */
@@ -262,6 +262,248 @@ export const SignUpResponseSchema: GenMessage<SignUpResponse, {jsonType: SignUpR
   messageDesc(file_muster_v1_session_service, 2);
 
 /**
+ * What ChangePassword takes.
+ *
+ * @generated from message muster.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"muster.v1.ChangePasswordRequest"> & {
+  /**
+   * The password that the user has.
+   *
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * The next one, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * What ChangePassword takes.
+ *
+ * @generated from message muster.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequestJson = {
+  /**
+   * The password that the user has.
+   *
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword?: string;
+
+  /**
+   * The next one, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 2;
+   */
+  password?: string;
+};
+
+/**
+ * Describes the message muster.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest, {jsonType: ChangePasswordRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 3);
+
+/**
+ * What ChangePassword answers.
+ *
+ * @generated from message muster.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"muster.v1.ChangePasswordResponse"> & {
+  /**
+   * The user as it is now. Nothing in it tells of the password.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * What ChangePassword answers.
+ *
+ * @generated from message muster.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponseJson = {
+  /**
+   * The user as it is now. Nothing in it tells of the password.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse, {jsonType: ChangePasswordResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 4);
+
+/**
+ * What RequestPasswordReset takes.
+ *
+ * @generated from message muster.v1.RequestPasswordResetRequest
+ */
+export type RequestPasswordResetRequest = Message<"muster.v1.RequestPasswordResetRequest"> & {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * One of the emails of the user, verified or not.
+   *
+   * @generated from field: string email = 2;
+   */
+  email: string;
+};
+
+/**
+ * What RequestPasswordReset takes.
+ *
+ * @generated from message muster.v1.RequestPasswordResetRequest
+ */
+export type RequestPasswordResetRequestJson = {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId?: string;
+
+  /**
+   * One of the emails of the user, verified or not.
+   *
+   * @generated from field: string email = 2;
+   */
+  email?: string;
+};
+
+/**
+ * Describes the message muster.v1.RequestPasswordResetRequest.
+ * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
+ */
+export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest, {jsonType: RequestPasswordResetRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 5);
+
+/**
+ * What RequestPasswordReset answers: the same whether anybody has the email or not.
+ *
+ * @generated from message muster.v1.RequestPasswordResetResponse
+ */
+export type RequestPasswordResetResponse = Message<"muster.v1.RequestPasswordResetResponse"> & {
+};
+
+/**
+ * What RequestPasswordReset answers: the same whether anybody has the email or not.
+ *
+ * @generated from message muster.v1.RequestPasswordResetResponse
+ */
+export type RequestPasswordResetResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.RequestPasswordResetResponse.
+ * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
+ */
+export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse, {jsonType: RequestPasswordResetResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 6);
+
+/**
+ * What ResetPassword takes.
+ *
+ * @generated from message muster.v1.ResetPasswordRequest
+ */
+export type ResetPasswordRequest = Message<"muster.v1.ResetPasswordRequest"> & {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * The token of the link, `mrp_…`.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+
+  /**
+   * The next password, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 3;
+   */
+  password: string;
+};
+
+/**
+ * What ResetPassword takes.
+ *
+ * @generated from message muster.v1.ResetPasswordRequest
+ */
+export type ResetPasswordRequestJson = {
+  /**
+   * The project. Left out, that of the credential the call is made with.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId?: string;
+
+  /**
+   * The token of the link, `mrp_…`.
+   *
+   * @generated from field: string token = 2;
+   */
+  token?: string;
+
+  /**
+   * The next password, 8 to 1,024 bytes in NFC and none of those that are guessed first; spaces count.
+   *
+   * @generated from field: string password = 3;
+   */
+  password?: string;
+};
+
+/**
+ * Describes the message muster.v1.ResetPasswordRequest.
+ * Use `create(ResetPasswordRequestSchema)` to create a new message.
+ */
+export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest, {jsonType: ResetPasswordRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 7);
+
+/**
+ * What ResetPassword answers. It signs nobody in.
+ *
+ * @generated from message muster.v1.ResetPasswordResponse
+ */
+export type ResetPasswordResponse = Message<"muster.v1.ResetPasswordResponse"> & {
+};
+
+/**
+ * What ResetPassword answers. It signs nobody in.
+ *
+ * @generated from message muster.v1.ResetPasswordResponse
+ */
+export type ResetPasswordResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.ResetPasswordResponse.
+ * Use `create(ResetPasswordResponseSchema)` to create a new message.
+ */
+export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse, {jsonType: ResetPasswordResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_session_service, 8);
+
+/**
  * A sign-in without credentials, as a user made for it: it has no password and is deleted, with all that is its own, when its time is over
  * (`guest_ttl`, 24 h). SignUp makes it a full user.
  *
@@ -296,7 +538,7 @@ export type GuestCredentialJson = {
  * Use `create(GuestCredentialSchema)` to create a new message.
  */
 export const GuestCredentialSchema: GenMessage<GuestCredential, {jsonType: GuestCredentialJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 3);
+  messageDesc(file_muster_v1_session_service, 9);
 
 /**
  * What CreateSession takes.
@@ -382,7 +624,7 @@ export type CreateSessionRequestJson = {
  * Use `create(CreateSessionRequestSchema)` to create a new message.
  */
 export const CreateSessionRequestSchema: GenMessage<CreateSessionRequest, {jsonType: CreateSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 4);
+  messageDesc(file_muster_v1_session_service, 10);
 
 /**
  * What CreateSession answers.
@@ -445,7 +687,7 @@ export type CreateSessionResponseJson = {
  * Use `create(CreateSessionResponseSchema)` to create a new message.
  */
 export const CreateSessionResponseSchema: GenMessage<CreateSessionResponse, {jsonType: CreateSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 5);
+  messageDesc(file_muster_v1_session_service, 11);
 
 /**
  * What GetSession takes.
@@ -480,7 +722,7 @@ export type GetSessionRequestJson = {
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest, {jsonType: GetSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 6);
+  messageDesc(file_muster_v1_session_service, 12);
 
 /**
  * What GetSession answers.
@@ -515,7 +757,7 @@ export type GetSessionResponseJson = {
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse, {jsonType: GetSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 7);
+  messageDesc(file_muster_v1_session_service, 13);
 
 /**
  * What ListSessions takes.
@@ -578,7 +820,7 @@ export type ListSessionsRequestJson = {
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest, {jsonType: ListSessionsRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 8);
+  messageDesc(file_muster_v1_session_service, 14);
 
 /**
  * What ListSessions answers.
@@ -627,7 +869,7 @@ export type ListSessionsResponseJson = {
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse, {jsonType: ListSessionsResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 9);
+  messageDesc(file_muster_v1_session_service, 15);
 
 /**
  * What DeleteSession takes.
@@ -676,7 +918,7 @@ export type DeleteSessionRequestJson = {
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest, {jsonType: DeleteSessionRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 10);
+  messageDesc(file_muster_v1_session_service, 16);
 
 /**
  * What DeleteSession answers.
@@ -699,7 +941,7 @@ export type DeleteSessionResponseJson = {
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse, {jsonType: DeleteSessionResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_session_service, 11);
+  messageDesc(file_muster_v1_session_service, 17);
 
 /**
  * Signs users in, and shows and ends their sessions. A sign-in from a page of the server's own origin, or of one that the project lists in
@@ -767,6 +1009,41 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof DeleteSessionRequestSchema;
     output: typeof DeleteSessionResponseSchema;
+  },
+  /**
+   * Gives the user that calls another password. Its sessions end, but for the one that the call is made in, and its primary email is told.
+   * Reasons: CREDENTIALS_REJECTED (the old password is wrong, or the user has none), PASSWORD_WEAK, RATE_LIMITED (as for a sign-in).
+   *
+   * @generated from rpc muster.v1.SessionService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * Has a link sent to an email by which the user that has it can reset its password, once and within an hour. The answer is the same, and
+   * takes as long, if nobody has it. One email is sent three an hour at most, of which nothing tells either. Reasons: PROJECT_NOT_FOUND,
+   * PASSWORD_RESET_NOT_CONFIGURED, RATE_LIMITED (too many mails wait to be sent).
+   *
+   * @generated from rpc muster.v1.SessionService.RequestPasswordReset
+   */
+  requestPasswordReset: {
+    methodKind: "unary";
+    input: typeof RequestPasswordResetRequestSchema;
+    output: typeof RequestPasswordResetResponseSchema;
+  },
+  /**
+   * Gives a user another password by the token of a link, which is then used up. All that the user is signed in by ends, the email is
+   * verified, as the mail has proved, and is told. Nobody is signed in by it. Reasons: RESET_TOKEN_INVALID, PASSWORD_WEAK, PROJECT_NOT_FOUND,
+   * RATE_LIMITED (too many passwords are being hashed).
+   *
+   * @generated from rpc muster.v1.SessionService.ResetPassword
+   */
+  resetPassword: {
+    methodKind: "unary";
+    input: typeof ResetPasswordRequestSchema;
+    output: typeof ResetPasswordResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_session_service, 0);
