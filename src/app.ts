@@ -17,6 +17,7 @@ import type { NewId } from "./ids.ts";
 import { createJobs } from "./jobs/jobs.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
+import { plainRoutes } from "./plain-routes.ts";
 import { createPresence } from "./presence/presence.ts";
 import { presenceService } from "./presence/presence-service.ts";
 import { createKnownOrigins } from "./projects/known-origins.ts";
@@ -48,12 +49,11 @@ import { refreshService } from "./sessions/refresh-service.ts";
 import { sessionJobs } from "./sessions/session-jobs.ts";
 import { sessionService } from "./sessions/session-service.ts";
 import { createSessions } from "./sessions/sessions.ts";
-import { jwksRoutes } from "./tokens/jwks-routes.ts";
+import { createLogoutLinks } from "./tokens/logout-links.ts";
 import { tokenJobs } from "./tokens/token-jobs.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
 import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
-import { avatarRoutes } from "./users/avatar-routes.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
 import { createPasswords } from "./users/passwords/passwords.ts";
 import { createRunningExports } from "./users/running-exports.ts";
@@ -136,7 +136,7 @@ export async function createApp(ports: AppPorts): Promise<App> {
     routes: (router) => registerServices(router, ports, features),
     interceptors: interceptors(chain),
     gate: createGate(chain),
-    httpRoutes: [...jwksRoutes(features.tokens), ...avatarRoutes(features.avatars.store)],
+    httpRoutes: plainRoutes({ ...ports, ...features, announceEnd: features.revocations.announceEnd }),
     isKnownOrigin: createKnownOrigins(ports.db, ports.clock),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
@@ -153,7 +153,8 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
   const prepareMs = config.signingKeyPrepareMs;
-  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs });
+  const logoutLinks = createLogoutLinks(config.encryptionKeys, publicUrl);
+  const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger });
   const senders = createSenders(config, clock, newId, logger);

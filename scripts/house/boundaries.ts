@@ -179,6 +179,7 @@ export const ROOMS: readonly Room[] = [
       "src/listen.ts",
       "src/entities.ts",
       "src/export-sections.ts",
+      "src/plain-routes.ts",
       "src/sealed-columns.ts",
     ],
     mayImport: [

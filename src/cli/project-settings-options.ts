@@ -17,6 +17,7 @@ export interface SettingsOptions {
   readonly createUsersOnSignIn?: boolean;
   readonly usersMayList?: boolean;
   readonly usersMayDeleteThemselves?: boolean;
+  readonly oneClickLogout?: boolean;
   readonly corsOrigin?: string[];
   readonly defaultPresence?: string;
   readonly userIdPattern?: string;
@@ -50,6 +51,7 @@ export function withSettings(command: Command): Command {
     .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
     .option("--users-may-list <yes|no>", "whether users may list the others", optionValue(yesOrNo))
     .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
+    .option("--one-click-logout <yes|no>", "whether a logout link signs out without a button", optionValue(yesOrNo))
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
     .option("--user-id-pattern <regexp>", "what new external ids must match")
@@ -77,13 +79,14 @@ const spansOf = (options: SettingsOptions) =>
 /** The settings that the options name. */
 export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
   const { signingAlgorithm, createUsersOnSignIn, usersMayList, usersMayDeleteThemselves } = options;
-  const { corsOrigin, defaultPresence, userIdPattern } = options;
+  const { oneClickLogout, corsOrigin, defaultPresence, userIdPattern } = options;
   return {
     ...spansOf(options),
     ...(signingAlgorithm !== undefined && { signingAlgorithm: ALGORITHMS[signingAlgorithm] }),
     ...(createUsersOnSignIn !== undefined && { createUsersOnSignIn }),
     ...(usersMayList !== undefined && { usersMayList }),
     ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
+    ...(oneClickLogout !== undefined && { oneClickLogout }),
     ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),
     ...(userIdPattern !== undefined && { userIdPattern }),

@@ -14,6 +14,7 @@ export interface ProjectSettings {
   readonly createUsersOnSignIn: boolean;
   readonly usersMayList: boolean;
   readonly usersMayDeleteThemselves: boolean;
+  readonly oneClickLogout: boolean;
   readonly corsOrigins: readonly string[];
   readonly defaultPresence: string;
   /** RE2; empty: every external id is taken. */
@@ -52,6 +53,7 @@ export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): Pro
     createUsersOnSignIn: stored.createUsersOnSignIn ?? false,
     usersMayList: stored.usersMayList ?? false,
     usersMayDeleteThemselves: stored.usersMayDeleteThemselves ?? true,
+    oneClickLogout: stored.oneClickLogout ?? false,
     corsOrigins: stored.corsOrigins ?? [],
     defaultPresence: stored.defaultPresence ?? "offline",
     userIdPattern: stored.userIdPattern ?? "",

@@ -15,6 +15,7 @@ export interface StoredSettings {
   createUsersOnSignIn?: boolean;
   usersMayList?: boolean;
   usersMayDeleteThemselves?: boolean;
+  oneClickLogout?: boolean;
   corsOrigins?: string[];
   defaultPresence?: string;
   userIdPattern?: string;

@@ -1,4 +1,3 @@
-import { constants } from "node:http2";
 import {
   Code,
   ConnectError,
@@ -14,6 +13,7 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
 import type { Gate } from "./gate.ts";
+import { leaveRest } from "./leave-rest.ts";
 import { DETAIL_TYPES } from "./map-errors.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
@@ -166,19 +166,4 @@ function withAllow(response: UniversalServerResponse, methods: readonly string[]
     ...response,
     header: new Headers({ ...Object.fromEntries(response.header ?? []), allow: methods.join(", ") }),
   };
-}
-
-/**
- * Tells an HTTP/2 client that goes on sending after its answer that the rest is not wanted (RFC 9113 §8.1). It is read and
- * dropped for a second before, so that the answer surely arrives. HTTP/1.1 does the like by itself.
- */
-function leaveRest(request: NodeRequest, clock: Clock): void {
-  if (!("stream" in request)) return;
-  const { stream } = request;
-  stream.once("finish", () => {
-    if (request.complete) return;
-    request.resume();
-    const timer = clock.schedule(1_000, () => stream.close(constants.NGHTTP2_NO_ERROR));
-    stream.once("close", () => timer[Symbol.dispose]());
-  });
 }

@@ -6,6 +6,7 @@ import { applyCors, type CorsOptions } from "./cors.ts";
 import type { HttpLimits } from "./http-limits.ts";
 import { jittered } from "./http-sessions.ts";
 import { answerPlain, type HttpRoute, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
+import { createReadForm } from "./read-form.ts";
 
 /** Where requests of both protocols arrive. */
 export interface RequestListener {
@@ -27,6 +28,7 @@ export function createRequestListener(options: Options, limits: HttpLimits): Req
   const { rpc, routes, cors, clock, logger } = options;
   const isOld = createAgeCheck(limits, clock);
   const pathOf = createPathReader();
+  const readForm = createReadForm(clock);
   let closeIdle: (() => void) | undefined;
 
   function limitConnection(request: NodeRequest, response: NodeResponse): void {
@@ -43,7 +45,7 @@ export function createRequestListener(options: Options, limits: HttpLimits): Req
     if (path === undefined) return send(request, response, { status: 400 });
     const answered = applyCors(cors, request, response);
     if (answered && (await answered)) return;
-    if (!rpc.serves(path)) return answerPlain(routes, request, response, path);
+    if (!rpc.serves(path)) return answerPlain(routes, readForm, request, response, path);
     if (request.method === "GET") response.setHeader("cache-control", "no-store");
     await rpc.handle(path, request, response);
   }

@@ -47,12 +47,19 @@ export function limitRate({ rules, rateFactor }: LimitOptions): Interceptor {
   };
 }
 
+/** Charges what is no call to the address it comes from: so many a second. RATE_LIMITED. */
+export function createAddressLimit(perSecond: number, rateFactor: number): (address: string) => Promise<void> {
+  if (rateFactor === 0) return async () => {};
+  const limiter = limiterOf(perSecond, rateFactor);
+  return (address) => charge(limiter, prefixOf(address));
+}
+
+const limiterOf = (perSecond: number, factor: number): RateLimiterMemory =>
+  new RateLimiterMemory({ points: Math.max(1, Math.round(perSecond * factor)), duration: 1 });
+
 function limitersOf(allowances: Readonly<Record<number, number>>, factor: number): Map<number, RateLimiterMemory> {
   return new Map(
-    Object.entries(allowances).map(([bucket, perSecond]) => [
-      Number(bucket),
-      new RateLimiterMemory({ points: Math.max(1, Math.round(perSecond * factor)), duration: 1 }),
-    ]),
+    Object.entries(allowances).map(([bucket, perSecond]) => [Number(bucket), limiterOf(perSecond, factor)]),
   );
 }
 

@@ -53,5 +53,14 @@ export function createSessionCookies(origins: PageOrigins): SessionCookies {
 
 function setCookie({ responseHeader }: PageCall, name: string, value: string, ms: number): void {
   const maxAge = Math.max(0, Math.floor(ms / 1_000));
-  responseHeader.append("set-cookie", `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; Secure; SameSite=Lax`);
+  responseHeader.append("set-cookie", cookieOf(name, value, maxAge));
+}
+
+const cookieOf = (name: string, value: string, maxAge: number): string =>
+  `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; Secure; SameSite=Lax`;
+
+/** The header of an answer that takes the session cookie back, if what a request holds in it is a token that `isIts`. */
+export function takenBack(cookie: string | undefined, isIts: (token: string) => boolean): Record<string, string> {
+  const held = cookieIn(new Headers({ cookie: cookie ?? "" }), SESSION_COOKIE);
+  return held !== undefined && isIts(held) ? { "set-cookie": cookieOf(SESSION_COOKIE, "", 0) } : {};
 }

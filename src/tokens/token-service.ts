@@ -10,9 +10,10 @@ import type { ProjectScope, UserRow } from "../users/users.ts";
 import { extendToken } from "./extend-token.ts";
 import { getToken, type TokenScope } from "./get-token.ts";
 import { inspectToken, type TokenInspection } from "./inspect-token.ts";
-import { type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
+import { type IssuedToken, type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
 import { type ListTokensPorts, listTokens } from "./list-tokens.ts";
+import type { LogoutLinks } from "./logout-links.ts";
 import { watchMessage } from "./revocation-message.ts";
 import { type RevocationPorts, revokeToken } from "./revoke-token.ts";
 import { revokeUserTokens } from "./revoke-user-tokens.ts";
@@ -34,6 +35,7 @@ export interface TokenServicePorts
     ListTokensPorts,
     WatchRevocationsPorts {
   readonly streams: StreamPort;
+  readonly logoutLinks: LogoutLinks;
   /** Where calls may carry a user's token. */
   readonly acceptedIn: { readonly headers: readonly string[]; readonly cookies: readonly string[] };
   /** Says of a session token what `inspectToken` says of a JWT. */
@@ -46,17 +48,29 @@ export interface TokenServicePorts
 export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof TokenService>, "refreshToken"> {
   const { clock, acceptedIn } = ports;
   const acceptance = { supportedHeaders: [...acceptedIn.headers], supportedCookies: [...acceptedIn.cookies] };
+  const logoutUrl = (context: HandlerContext, token: IssuedToken): string =>
+    ports.logoutLinks.urlOf({ ...token, projectId: projectCallerOf(context).projectId });
   return {
     async issueToken(request, context) {
       const { signedToken, token } = await issueToken(ports, scopeOf(context), inputOf(request));
-      return { signedToken, token: tokenMessage(token, clock.now()), ...acceptance };
+      return {
+        signedToken,
+        token: tokenMessage(token, clock.now()),
+        ...acceptance,
+        logoutUrl: logoutUrl(context, token),
+      };
     },
     async extendToken({ tokenId, ttl }, context) {
       const caller = projectCallerOf(context);
       const calledWithIssuedAt = caller.kind === "user" ? caller.issuedAt : undefined;
       const input = { tokenId, ttlMs: ttl && durationMs(ttl), calledWithIssuedAt };
       const { signedToken, token } = await extendToken(ports, tokenScopeOf(context), input);
-      return { signedToken, token: tokenMessage(token, clock.now()), ...acceptance };
+      return {
+        signedToken,
+        token: tokenMessage(token, clock.now()),
+        ...acceptance,
+        logoutUrl: logoutUrl(context, token),
+      };
     },
     async getToken({ tokenId }, context) {
       return { token: tokenMessage(await getToken(ports, tokenScopeOf(context), tokenId), clock.now()) };

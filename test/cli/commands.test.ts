@@ -22,9 +22,11 @@ test("projects and keys are made, looked at, changed and deleted from the comman
     env,
   );
   expect(made).toMatchObject({ display_name: "Shop", settings: { token_ttl: "7200s", guest_ttl: "172800s" } });
-  const settings = ["--signing-algorithm", "es256", "--users-may-delete-themselves", "no", "--name", "Shop 2"];
+  const answers = ["--users-may-delete-themselves", "no", "--one-click-logout", "yes"];
+  const settings = ["--signing-algorithm", "es256", ...answers, "--name", "Shop 2"];
   const changed = await json(["project", "update", made.id, ...settings], env);
   expect(changed.settings).toMatchObject({ signing_algorithm: "SIGNING_ALGORITHM_ES256", token_ttl: "7200s" });
+  expect(changed.settings).toMatchObject({ users_may_delete_themselves: false, one_click_logout: true });
   expect(changed.settings.cors_origins).toEqual(["https://a.example"]);
   expect(await json(["project", "get", made.id], env)).toEqual(changed);
   expect(await json(["project", "list"], env)).toContainEqual(changed);

@@ -5,6 +5,7 @@ import { createJobs } from "../../src/jobs/jobs.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createMetrics } from "../../src/rpc/metrics.ts";
 import type { FakeClock } from "../support/fake-clock.ts";
+import { plainRequest } from "../support/plain-request.ts";
 
 /** One process of a deployment, with jobs alone. */
 export interface JobProcess extends AsyncDisposable {
@@ -24,8 +25,7 @@ export function startJobs(db: Database, clock: FakeClock, jobs: readonly Job[]):
   return {
     log,
     async lastSuccess(name) {
-      const request = { path: "/metrics", match: [] as never, headers: {}, signal: new AbortController().signal };
-      const { body } = await metrics.route.handle(request);
+      const { body } = await metrics.route.handle(plainRequest("/metrics", ["/metrics"]));
       const line = `muster_job_last_success_timestamp_seconds{job="${name}"} `;
       const found = String(body)
         .split("\n")

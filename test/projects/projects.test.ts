@@ -17,6 +17,7 @@ test("a new project has every setting, with its default", async () => {
     signingAlgorithm: SigningAlgorithm.ED25519,
     usersMayList: false,
     usersMayDeleteThemselves: true,
+    oneClickLogout: false,
     corsOrigins: [],
     defaultPresence: "offline",
     userIdPattern: "",

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { MusterError } from "../../src/errors.ts";
 import type { SigningAlgorithm } from "../../src/projects/projects.ts";
 import { answerPlain } from "../../src/rpc/plain-http.ts";
+import { createReadForm } from "../../src/rpc/read-form.ts";
 import { inspectToken } from "../../src/tokens/inspect-token.ts";
 import type { IssueTokenInput } from "../../src/tokens/issue-token.ts";
 import { jwksRoutes } from "../../src/tokens/jwks-routes.ts";
@@ -17,7 +18,9 @@ const projectId = await project();
 const alice = await user(projectId, "alice");
 
 const routes = jwksRoutes(tokens);
-const web = createServer((request, response) => void answerPlain(routes, request, response, request.url ?? ""));
+const web = createServer(
+  (request, response) => void answerPlain(routes, createReadForm(clock), request, response, request.url ?? ""),
+);
 await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
 afterAll(() => void web.close());
 const base = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;

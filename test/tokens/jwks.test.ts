@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { PlainResponse } from "../../src/rpc/plain-http.ts";
 import { jwksRoutes } from "../../src/tokens/jwks-routes.ts";
+import { plainRequest } from "../support/plain-request.ts";
 import { PUBLIC_URL, takeAway, tokensFixture, tokensOn } from "./tokens-fixture.ts";
 
 const { db, clock, sealer, tokens, project, changeProject } = await tokensFixture();
@@ -9,7 +10,7 @@ const UNKNOWN = "019e830e-1cef-7227-a35b-b585a4134528";
 async function get(path: string, routes = jwksRoutes(tokens)): Promise<PlainResponse> {
   for (const route of routes) {
     const match = path.match(route.path);
-    if (match) return await route.handle({ path, match, headers: {}, signal: new AbortController().signal });
+    if (match) return await route.handle(plainRequest(path, match));
   }
   throw new Error(`no route for ${path}`);
 }

@@ -5,6 +5,7 @@ import { MAX_SIGNING_KEYS } from "../../src/tokens/key-chain.ts";
 import { listSigningKeys } from "../../src/tokens/list-signing-keys.ts";
 import { type RotationMode, rotateSigningKey } from "../../src/tokens/rotate-signing-key.ts";
 import { tokenJobs } from "../../src/tokens/token-jobs.ts";
+import { plainRequest } from "../support/plain-request.ts";
 import { PREPARE_MS, refusal, tokensFixture, tokensOn } from "./tokens-fixture.ts";
 
 const { db, clock, sealer, tokens, project, changeProject, user, issue } = await tokensFixture();
@@ -30,7 +31,7 @@ async function published(projectId: string, process = tokens): Promise<string[]>
   const [route] = jwksRoutes(process);
   const match = route && path.match(route.path);
   if (!match) throw new Error("no route");
-  const answer = await route.handle({ path, match, headers: {}, signal: new AbortController().signal });
+  const answer = await route.handle(plainRequest(path, match));
   return JSON.parse(String(answer.body)).keys.map(({ kid }: { kid: string }) => kid);
 }
 

@@ -1,6 +1,7 @@
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import type { PlainResponse } from "../../src/rpc/plain-http.ts";
+import { plainRequest } from "../support/plain-request.ts";
 import type { TestApp } from "../support/start-app.ts";
 
 export const RED = { r: 255, g: 0, b: 0 };
@@ -103,7 +104,7 @@ export async function visit(
   const { pathname } = new URL(url);
   for (const route of app.httpRoutes) {
     const match = pathname.match(route.path);
-    if (match) return route.handle({ path: pathname, match, headers, signal: new AbortController().signal });
+    if (match) return route.handle(plainRequest(pathname, match, headers));
   }
   return { status: 404 };
 }

@@ -1,9 +1,11 @@
 import { createServer } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createClientAddress } from "../../src/rpc/client-address.ts";
 import { createTracing, parentOf } from "../../src/rpc/tracing.ts";
-import { GET_USER, overHttp2, startEdge } from "./edge-server.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { dial, GET_USER, overHttp2, startEdge } from "./edge-server.ts";
 
 let edge: Awaited<ReturnType<typeof startEdge>>;
 let aborted = false;
@@ -12,6 +14,12 @@ beforeAll(async () => {
     trustedProxies: ["127.0.0.1"],
     routes: [
       { method: "GET", path: /^\/echo\/(\w+)$/, handle: ({ match }) => ({ status: 200, body: match[1] ?? "" }) },
+      { method: "GET", path: /^\/form$/, handle: ({ method, query }) => ({ status: 200, body: `${method} ${query}` }) },
+      {
+        method: "POST",
+        path: /^\/form$/,
+        handle: ({ method, form, peer }) => ({ status: 200, body: `${method} ${JSON.stringify([...form])} ${peer}` }),
+      },
       {
         method: "GET",
         path: /^\/broken$/,
@@ -67,6 +75,76 @@ test("an unknown path is 404, another method 405 with Allow, and a fault 500 wit
     expect(answer.status).toBe(500);
   expect(await (await fetch(`${edge.url}/broken`)).text()).toBe("");
   expect(edge.log.join()).toContain("secret");
+});
+
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+
+test("a route for POST is given the form, over HTTP/1.1 and HTTP/2; a 200 to it is no page to keep", async () => {
+  const body = "a=b+c&d=%C3%A9&a=";
+  const told = 'POST [["a","b c"],["d","é"],["a",""]] 127.0.0.1';
+  const headers = { "content-type": 'Application/x-www-form-urlencoded; charset="UTF-8"', "if-none-match": "*" };
+  const answer = await fetch(`${edge.url}/form`, { method: "POST", headers, body });
+  expect([answer.status, await answer.text(), answer.headers.get("etag")]).toEqual([200, told, null]);
+  expect(answer.headers.get("cache-control")).toBe("no-store");
+  const over2 = await overHttp2(edge.url, "/form", FORM, Buffer.from(body));
+  expect([over2.status, over2.body.toString()]).toEqual([200, told]);
+  const socket = dial(edge.port);
+  const chunks = "3\r\na=b\r\n4\r\n&c=d\r\n0\r\n\r\n";
+  socket.end(
+    `POST /form HTTP/1.1\r\nhost: x\r\ncontent-type: ${FORM["content-type"]}\r\ntransfer-encoding: chunked\r\n\r\n${chunks}`,
+  );
+  await socket.gone;
+  expect(socket.text()).toContain('POST [["a","b"],["c","d"]]');
+});
+
+test("the same path answers GET and HEAD apart from POST, and other methods are 405 with all three", async () => {
+  expect(await (await fetch(`${edge.url}/form?a=b&c`)).text()).toBe("GET a=b&c=");
+  expect((await fetch(`${edge.url}/form`, { method: "HEAD" })).headers.get("content-length")).toBe("5");
+  for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "QUERY"]) {
+    const { status, headers } = await fetch(`${edge.url}/form`, { method });
+    expect([status, headers.get("allow")], method).toEqual([405, "GET, HEAD, POST"]);
+  }
+});
+
+test("a POST without a form, or with more than 64 KiB of it, is refused, and the connection lives on or says so", async () => {
+  const post = (headers: Record<string, string>, body: string) =>
+    fetch(`${edge.url}/form`, { method: "POST", headers, body });
+  for (const type of [
+    "application/json",
+    "multipart/form-data; boundary=x",
+    "text/plain",
+    "",
+    `${FORM["content-type"]}x`,
+  ])
+    expect((await post({ "content-type": type }, "a=b")).status, type).toBe(415);
+  expect((await post({ ...FORM, "content-encoding": "gzip" }, "a=b")).status).toBe(415);
+  const fits = "a".repeat(64 * 1024);
+  expect((await post(FORM, fits)).status).toBe(200);
+  expect((await post(FORM, `${fits}a`)).status).toBe(413);
+  expect((await overHttp2(edge.url, "/form", FORM, Buffer.from(`${fits}a`))).status).toBe(413);
+  expect((await overHttp2(edge.url, "/form", FORM, Buffer.alloc(2_000_000, "a"))).status).toBe(413);
+  expect((await post(FORM, "a=b")).status).toBe(200);
+});
+
+test("a form that does not arrive is given up after ten seconds", async () => {
+  const clock = createFakeClock();
+  const slow = await startEdge({
+    clock,
+    routes: [{ method: "POST", path: /^\/form$/, handle: () => ({ status: 200 }) }],
+  });
+  const session = connectHttp2(slow.url);
+  const stream = session.request({ ":method": "POST", ":path": "/form", ...FORM });
+  const status = new Promise((resolve) => stream.on("response", (headers) => resolve(headers[":status"])));
+  stream.write("a=");
+  // It takes a moment until the server waits for the rest.
+  let answered: unknown;
+  void status.then((told) => {
+    answered = told;
+  });
+  while (answered === undefined) await clock.advance(1_000);
+  expect(answered).toBe(408);
+  session.destroy();
+  await slow[Symbol.asyncDispose]();
 });
 
 test("a plain route hears of a client that leaves", async () => {

@@ -1,0 +1,27 @@
+import type { Config } from "./config.ts";
+import { createClientAddress } from "./rpc/client-address.ts";
+import { createAddressLimit } from "./rpc/limit-rate.ts";
+import type { HttpRoute } from "./rpc/plain-http.ts";
+import { jwksRoutes } from "./tokens/jwks-routes.ts";
+import { type LogoutPorts, logoutRoutes } from "./tokens/logout-routes.ts";
+import type { Tokens } from "./tokens/tokens.ts";
+import { avatarRoutes } from "./users/avatar-routes.ts";
+import type { Avatars } from "./users/avatars/avatars.ts";
+
+/** How many requests for logout links an address may make in a second. */
+const LOGOUTS_PER_SECOND = 10;
+
+export interface PlainRoutePorts extends Pick<LogoutPorts, "publicUrl" | "announceEnd"> {
+  readonly config: Pick<Config, "rateFactor" | "trustedProxies">;
+  readonly tokens: Tokens & Pick<LogoutPorts, "logoutLinks">;
+  readonly avatars: Avatars;
+}
+
+/** What the features serve beside the RPCs. */
+export function plainRoutes({ config, tokens, avatars, ...ports }: PlainRoutePorts): HttpRoute[] {
+  const limit = createAddressLimit(LOGOUTS_PER_SECOND, config.rateFactor);
+  const addressOf = createClientAddress(config.trustedProxies);
+  const charge: LogoutPorts["charge"] = ({ peer, headers }) => limit(addressOf(peer, headers["x-forwarded-for"]));
+  const logout = logoutRoutes({ ...tokens, ...ports, charge });
+  return [...jwksRoutes(tokens), ...avatarRoutes(avatars.store), ...logout];
+}
