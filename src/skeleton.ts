@@ -26,10 +26,10 @@ function prototyped(text: string): string {
 export function skeletonOf(name: string): string {
   const shown = visualOrder(name.normalize("NFKC")).replace(INITIAL_I, "I");
   let key = prototyped(shown);
-  // The small form of a prototype may have another prototype, which is its own.
+  // The small form of a prototype may have another prototype, and that may be an i.
   for (let before = ""; before !== key; ) {
     before = key;
-    key = prototyped(key.toLowerCase());
+    key = prototyped(key.toLowerCase()).replace(INITIAL_I, "l");
   }
   return Array.from(key).slice(0, MOST_CHARACTERS).join("");
 }

@@ -14,6 +14,8 @@ test.each([
   ["I and 1", "user.I", "user.1"],
   ["an initial that is a capital to its reader", "ian", "lan"],
   ["a letter without its dot", "kapı", "kapi"],
+  ["an initial without its dot", "ıstanbul", "istanbul"],
+  ["initials of two scripts", "іоо", "ioo"],
   ["a letter that is one sign or two", "kœln", "koeln"],
   ["the same letters in capitals", "Straße", "straße"],
   ["a number before or after Hebrew", "אליס42", "42אליס"],
