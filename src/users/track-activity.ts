@@ -5,12 +5,12 @@ import type { Logger } from "../logger.ts";
 
 /** Keeps `last_active_time`. */
 export interface Activity extends AsyncDisposable {
-  /** The user called just now. Returns at once: times are written together, twice a minute. */
+  /** The user called just now. Returns at once: times are written together, about once a minute. */
   seen(projectId: string, userId: string): void;
 }
 
-/** How long a time may wait before it is written: less than the minute that `last_active_time` promises. */
-const FLUSH_MS = 30_000;
+/** How long a time may wait before it is written: less than the minute that `last_active_time` promises, by as little as a write takes. */
+const FLUSH_MS = 50_000;
 /** More users than this are written at once, so that what waits stays small. */
 const MOST_WAITING = 5_000;
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { generateUsers } from "../../bench/harness/generated-users.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { PagePosition } from "../../src/page-tokens.ts";
@@ -8,8 +8,9 @@ import { type FilterOperator, LIST_FIELDS, type ListField, listField } from "../
 import { type ListPart, type ListShape, pageStatement, partsOf } from "../../src/users/list-statements.ts";
 import { startApp } from "../support/start-app.ts";
 
-/** A million with MUSTER_TEST_MILLION=1, which takes minutes; else as many as a plan takes an index for. */
-const USERS = process.env["MUSTER_TEST_MILLION"] === "1" ? 1_000_000 : 20_000;
+/** A million with MUSTER_TEST_MILLION=1, which takes minutes, and planned as by any Postgres. */
+const MILLION = process.env["MUSTER_TEST_MILLION"] === "1";
+const USERS = MILLION ? 1_000_000 : 20_000;
 const TIMEOUT_MS = 1_200_000;
 
 const { project, db } = await startApp();
@@ -17,6 +18,12 @@ const { id: projectId } = await project();
 const { id: otherId } = await project();
 await generateUsers(db.pool, otherId, USERS / 50);
 await generateUsers(db.pool, projectId, USERS);
+
+const planner = await db.pool.connect();
+afterAll(() => planner.release(true));
+// A table of few pages is read from end to end for less than an index of it, as long as a page out of turn is held to cost four in turn.
+// It says something of large tables only where all cost the same, as they do in memory.
+if (!MILLION) await planner.query("set random_page_cost = 1");
 
 const definitions = await createAttributeDefinitions(db, systemClock).of(projectId);
 const FIELDS = [...LIST_FIELDS, listField("attributes.color", definitions) as ListField];
@@ -34,12 +41,13 @@ const VALUES: Record<string, string> = {
   create_time: minute(MIDDLE),
   update_time: minute(MIDDLE),
   last_active_time: "2025-06-16T00:00:00Z",
-  guest: "true",
 };
 
+/** What most or half, some, one in ten thousand and none of the users have. */
 const SEVERAL: Record<string, string[]> = {
   tags: ["all", "some", "rare", "nobody's"],
-  "attributes.color": ["red", "rare", "nobody's"],
+  guest: ["false", "true"],
+  "attributes.color": ["red", "green", "rare", "nobody's"],
 };
 
 const filtersOf = (field: ListField, operator: FilterOperator): ListFilter[] => {
@@ -64,7 +72,7 @@ const flat = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(flat)]
 /** The parts of the plan that read otherwise than by an index. */
 async function withoutIndex(shape: ListShape, part: ListPart, after: PagePosition | undefined): Promise<string[]> {
   const { statement, values } = pageStatement(shape, part, after, 51);
-  const { rows } = await db.pool.query<{ "QUERY PLAN": [{ Plan: Node }] }>({
+  const { rows } = await planner.query<{ "QUERY PLAN": [{ Plan: Node }] }>({
     text: `explain (format json) ${statement.text}`,
     values,
   });

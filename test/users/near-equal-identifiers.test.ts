@@ -80,12 +80,12 @@ test.each(PAIRS)("by %s, beside %j there is %j: %s", async (by, one, other, outc
       () => undefined,
     );
   await withIdentifier(one, "one");
-  const second = withIdentifier(other, "other");
-  if (outcome === "another") {
-    expect((await second).created).toBe(true);
-  } else {
-    expect(await reasonOf(second)).toMatch(outcome === "refused" ? /^REQUEST_INVALID$/ : /_TAKEN$/);
-  }
+  const second = await withIdentifier(other, "other").then(
+    ({ created }) => `created: ${created}`,
+    (error: unknown) => reasonOf(Promise.reject(error)),
+  );
+  const comes = { another: /^created: true$/, "the same": /_TAKEN$/, alike: /_TAKEN$/, refused: /^REQUEST_INVALID$/ };
+  expect(second).toMatch(comes[outcome]);
   const finds = { another: "other", "the same": "one", alike: undefined, refused: undefined }[outcome];
   // What is no identifier to take may still be another way to write one.
   expect([finds, ...(outcome === "refused" && by !== "phone" ? ["one"] : [])]).toContain(await find(other));

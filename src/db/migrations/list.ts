@@ -21,6 +21,7 @@ import { SigningKeys } from "./2026-11-22-12-signing-keys.ts";
 import { Sessions } from "./2026-11-22-13-sessions.ts";
 import { Logins, LoginsIndex } from "./2026-11-22-14-logins.ts";
 import { Attempts } from "./2026-11-22-15-attempts.ts";
+import { RetrievalStatistics } from "./2026-11-22-16-retrieval-statistics.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
 
@@ -52,4 +53,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-12-sealing-indexes", class: SealingIndexes },
   { name: "2026-11-22-15-attempts", class: Attempts },
   { name: "2026-11-22-18-password-resets", class: PasswordResets },
+  { name: "2026-11-22-16-retrieval-statistics", class: RetrievalStatistics },
 ] as const;
