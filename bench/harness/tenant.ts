@@ -4,6 +4,7 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import pg from "pg";
 import { connectionOptions } from "../../src/db/orm.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
+import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createSealer } from "../../src/sealing.ts";
@@ -22,8 +23,17 @@ export interface Tenant extends Disposable {
   makeUsers(count: number): Promise<User[]>;
   /** Makes as many users as the run says a large roll has, all at once; gives how many. */
   generateUsers(): Promise<number>;
+  /** Signs in guests, and gives the seeds of their sessions as they lie sealed in the database: all their tokens derive from them. */
+  signInGuests(count: number): Promise<SeededSession[]>;
   /** The key that signs the project's tokens, as it lies sealed in the database. */
   signingKey(): Promise<{ kid: string; jwk: JsonValue }>;
+}
+
+/** A session and what its tokens derive from. */
+export interface SeededSession {
+  readonly sessionId: string;
+  /** Base64. */
+  readonly seed: string;
 }
 
 /** A batch of BatchUpsertUsers. */
@@ -62,6 +72,12 @@ export async function makeTenant(url: string, options: SubjectOptions, largeRoll
       await pool.end();
       return largeRoll;
     },
+    async signInGuests(count) {
+      const credential = { case: "guest", value: {} } as const;
+      for (let made = 0; made < count; made += 50)
+        await Promise.all(Array.from({ length: 50 }, () => client(SessionService).createSession({ credential })));
+      return readSeeds(options, projectId);
+    },
     signingKey: () => readSigningKey(options, projectId),
     [Symbol.dispose]: () => sessionManager.abort(),
   };
@@ -88,6 +104,24 @@ async function makeUsers(service: Client<typeof UserService>, count: number): Pr
     }
   }
   return made;
+}
+
+async function readSeeds({ database, encryptionKey }: SubjectOptions, projectId: string): Promise<SeededSession[]> {
+  const client = new pg.Client(connectionOptions(database));
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string; sealed_seed: Buffer }>(
+      "select id, sealed_seed from sessions where project_id = $1 order by id",
+      [projectId],
+    );
+    const sealer = createSealer([encryptionKey]);
+    return rows.map(({ id, sealed_seed: sealed }) => ({
+      sessionId: id,
+      seed: sealer.open(sealed, { purpose: "session-seed", projectId, id }).toString("base64"),
+    }));
+  } finally {
+    await client.end();
+  }
 }
 
 async function readSigningKey({ database, encryptionKey }: SubjectOptions, projectId: string) {
