@@ -55,7 +55,7 @@ import { tokenService } from "./tokens/token-service.ts";
 import { createTokens } from "./tokens/tokens.ts";
 import { createAttributeDefinitions, mayRead } from "./users/attribute-definitions.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
-import { createPasswords } from "./users/passwords/passwords.ts";
+import { createPasswords, type PasswordHasher } from "./users/passwords/passwords.ts";
 import { createRunningExports } from "./users/running-exports.ts";
 import { startSuspensions } from "./users/start-suspensions.ts";
 import { createActivity } from "./users/track-activity.ts";
@@ -80,6 +80,8 @@ export interface AppPorts {
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly streams: StreamRegistry;
+  /** Default: the real one. */
+  readonly passwordHasher?: PasswordHasher | undefined;
 }
 
 /** The features, wired: everything but a port. */
@@ -156,7 +158,7 @@ async function createFeatures(ports: AppPorts, resources: AsyncDisposableStack) 
   const logoutLinks = createLogoutLinks(config.encryptionKeys, publicUrl);
   const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
   const attributes = createAttributeDefinitions(db, clock);
-  const passwords = createPasswords({ db, clock, logger });
+  const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
   const senders = createSenders(config, clock, newId, logger);
   const { accessTokens } = tokens;
   const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };

@@ -24,12 +24,14 @@ import { createTracing } from "./rpc/tracing.ts";
 
 import { SEALED_COLUMNS } from "./sealed-columns.ts";
 import { createSealer } from "./sealing.ts";
+import type { PasswordHasher } from "./users/passwords/passwords.ts";
 
-/** What tests replace. */
+/** What tests and the bench replace. */
 export interface Overrides {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: Partial<HttpLimits>;
+  readonly passwordHasher: PasswordHasher;
 }
 
 /** A server that listens. Disposing it breaks off what is under way. */
@@ -56,8 +58,9 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const port = resources.use(await listen(config, { clock, logger, streams }, overrides.limits));
   const publicUrl = config.publicUrl ?? port.url;
   const newId = createIds(clock);
+  const { passwordHasher } = overrides;
   const app = resources.use(
-    await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams }),
+    await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams, passwordHasher }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
   const routes = allRoutes(app, serving);

@@ -23,7 +23,7 @@ export interface Bench extends AsyncDisposable {
   /** A folder that is deleted with the run. */
   readonly folder: string;
   /** Starts a Muster on a new database, or beside another one on the same. */
-  startMuster(beside?: Muster): Promise<Muster>;
+  startMuster(beside?: Muster, special?: Pick<SubjectOptions, "withoutHashing">): Promise<Muster>;
   makeTenant(muster: Muster): Promise<Tenant>;
   start(script: string): Child;
   /** Runs `work`, and writes down where the process spent its time if the run was asked for that. */
@@ -61,12 +61,13 @@ export function createBench({ rounds, users, database, profiles }: BenchOptions)
     rounds,
     folder: database.folder,
     start,
-    async startMuster(beside) {
+    async startMuster(beside, special) {
       const process = start("subject-process.ts");
       const options = beside?.options ?? {
         database: await newDatabase(database.address),
         operatorKey: `mop_${randomBytes(32).toString("base64url")}`,
         encryptionKey: randomBytes(32),
+        ...special,
       };
       const url = await process.ask<string>("start", options);
       return { process, url, port: Number(new URL(url).port), options };

@@ -29,7 +29,7 @@ interface Sides {
 
 /** Measures the cases of a row: floor and subject by turns, on the same database, called from a third process. */
 export async function measureCalls(bench: Bench, name: string, row: CallRow, rowUrl: string): Promise<Figure[]> {
-  const muster = await bench.startMuster();
+  const muster = await bench.startMuster(undefined, row.muster);
   const world = await row.setUp(await bench.makeTenant(muster));
   const floor = bench.start("floor-process.ts");
   const options: FloorOptions = { rowUrl, world, database: muster.options.database };

@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
 import type { Bench } from "./bench.ts";
+import type { SubjectOptions } from "./subject-process.ts";
 import type { Tenant } from "./tenant.ts";
 
 /** What a figure is held against. */
@@ -71,6 +72,8 @@ export interface CallRow<World = unknown> {
   readonly about: string;
   /** What the floor does. */
   readonly floor: string;
+  /** What is special about the Muster that is called. */
+  readonly muster?: Pick<SubjectOptions, "withoutHashing">;
   setUp(tenant: Tenant): Promise<World>;
   readonly cases: readonly CallCase<World>[];
 }

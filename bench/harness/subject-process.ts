@@ -2,22 +2,29 @@ import { Session } from "node:inspector/promises";
 import { readConfig } from "../../src/config.ts";
 import type { DatabaseAddress } from "../../src/db/orm.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import type { PasswordHasher } from "../../src/users/passwords/passwords.ts";
 import { answerParent, USAGE } from "./answer-parent.ts";
+import { SOME_HASH } from "./some-hash.ts";
 
 /** What a Muster of the bench runs on. */
 export interface SubjectOptions {
   readonly database: DatabaseAddress;
   readonly operatorKey: string;
   readonly encryptionKey: Uint8Array;
+  /** Takes every password for the right one at no cost: what hashing costs has nothing to do with Muster. */
+  readonly withoutHashing?: boolean;
 }
+
+const NO_HASHER: PasswordHasher = { hash: async () => SOME_HASH, matches: async () => true };
 
 let inspector: Session | undefined;
 let server: RunningServer | undefined;
 
 /** As in production, but for the rate limits. */
-async function start({ database, operatorKey, encryptionKey }: SubjectOptions): Promise<string> {
+async function start({ database, operatorKey, encryptionKey, withoutHashing }: SubjectOptions): Promise<string> {
   const environment = readConfig({ MUSTER_PORT: "0", MUSTER_RATE_LIMITS: "off" });
-  server = await startServer({ ...environment, database, operatorKey, encryptionKeys: [encryptionKey] });
+  const config = { ...environment, database, operatorKey, encryptionKeys: [encryptionKey] };
+  server = await startServer(config, withoutHashing ? { passwordHasher: NO_HASHER } : {});
   return server.url;
 }
 

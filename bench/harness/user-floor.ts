@@ -20,8 +20,8 @@ export const userOf = (row: UserRow): User =>
     emailVerified: row.emailVerified,
     phone: row.phone as string,
     phoneVerified: row.phoneVerified,
-    locators: row.locators.map(({ value, verified, primary }) => ({
-      type: LocatorType.EMAIL,
+    locators: row.locators.map(({ type, value, verified, primary }) => ({
+      type: type === "email" ? LocatorType.EMAIL : LocatorType.PHONE,
       value,
       verified,
       primary,

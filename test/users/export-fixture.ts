@@ -88,7 +88,15 @@ const addSession = (db: Database, projectId: string, userId: string) =>
        expire_time, end_time, guest_end_time, refresh_rotate_time, refresh_expire_time, refresh_end_time)
      select $1, gen_random_uuid(), $2, t, 'Firefox', '192.0.2.1', sha256('seed'), sha256('token'), t, t + interval '2 h',
        t + interval '30 d', t + interval '1 d', t + interval '1 h', t + interval '31 d', t + interval '365 d'
-     from (select '2026-01-01T00:00:02Z'::timestamptz as t)`,
+     from (select '2026-01-01T00:00:02Z'::timestamptz as t) as now`,
+    [projectId, userId],
+  );
+
+const addPasswordReset = (db: Database, projectId: string, userId: string) =>
+  db.pool.query(
+    `insert into password_resets (project_id, user_id, email_key, token_digest, create_time, expire_time)
+     select $1, $2, 'zoe@example.org', sha256('reset'), t, t + interval '1 h'
+     from (select '2026-01-01T00:00:03Z'::timestamptz as t) as now`,
     [projectId, userId],
   );
 
@@ -122,6 +130,7 @@ export async function fullUser(db: Database, project: TestProject) {
     .system(TokenService)
     .issueToken({ ref, claims: { room: "kitchen" }, audience: ["chat"] });
   await addSession(db, project.id, id);
+  await addPasswordReset(db, project.id, id);
   await db.pool.query("update tokens set revoke_time = issue_time + interval '1 minute' where id = $1", [token?.id]);
   await db.pool.query(
     "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",

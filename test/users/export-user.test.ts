@@ -68,6 +68,13 @@ const LISTS = {
       window_start: NOW,
     },
   ],
+  password_resets: [
+    {
+      email_key: "zoe@example.org",
+      create_time: "2026-01-01T00:00:03.000Z",
+      expire_time: "2026-01-01T01:00:03.000Z",
+    },
+  ],
   sessions: [
     {
       id: expect.any(String),
@@ -246,6 +253,7 @@ test("of a user that has nothing but itself, the members are there and empty", a
   expect(events).toHaveLength(1);
   expect(rest).toEqual({
     locators: [],
+    password_resets: [],
     suspensions: [],
     attributes: {},
     tokens_valid_from: null,

@@ -11,11 +11,13 @@ import { type PasswordHasher, passwordHasher } from "./password-hasher.ts";
 import { bytesOf, createPasswordRules } from "./password-rules.ts";
 import { FIND_PASSWORD, type PasswordRow, REHASH } from "./password-statements.ts";
 
+export type { PasswordHasher } from "./password-hasher.ts";
+
 export interface PasswordPorts {
   readonly db: Database;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly hasher?: PasswordHasher;
+  readonly hasher?: PasswordHasher | undefined;
   readonly queue?: HashQueue;
 }
 
