@@ -5,22 +5,32 @@ import { invalid } from "../errors.ts";
 type AnyRequest = UnaryRequest | StreamRequest;
 
 /**
- * Shows the one message of a request to `inspect` before the handler sees it; what it throws fails the call.
- * A streaming call's message arrives only when the handler reads, so it is shown then.
+ * Shows each message of a request to `inspect` before the handler sees it; what it throws fails the call. A streaming call's message
+ * arrives only when the handler reads, so it is shown then. Where the contract takes one message, a second one fails the call; reflection
+ * takes many, and answers each before the next one comes.
  */
 export async function inspectRequest<R extends AnyRequest>(
   request: R,
   inspect: (message: Message) => void | Promise<void>,
 ): Promise<R> {
-  if (request.stream) return { ...request, message: inspected(request.message, inspect) };
+  if (request.stream) {
+    const inspected = request.method.methodKind === "server_streaming" ? inspectOnly : inspectEach;
+    return { ...request, message: inspected(request.message, inspect) };
+  }
   await inspect(request.message);
   return request;
 }
 
-async function* inspected<M extends Message>(
-  messages: AsyncIterable<M>,
-  inspect: (message: M) => void | Promise<void>,
-) {
+type Inspect<M> = (message: M) => void | Promise<void>;
+
+async function* inspectEach<M extends Message>(messages: AsyncIterable<M>, inspect: Inspect<M>) {
+  for await (const message of messages) {
+    await inspect(message);
+    yield message;
+  }
+}
+
+async function* inspectOnly<M extends Message>(messages: AsyncIterable<M>, inspect: Inspect<M>) {
   const message = await onlyOne(messages);
   await inspect(message);
   yield message;

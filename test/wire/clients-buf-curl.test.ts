@@ -49,6 +49,7 @@ test("reflection lists every service", async () => {
     "grpc.reflection.v1alpha.ServerReflection",
     "muster.v1.PresenceService",
     "muster.v1.ProjectService",
+    "muster.v1.SessionService",
     "muster.v1.TokenService",
     "muster.v1.UserService",
   ]);
