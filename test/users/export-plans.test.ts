@@ -49,7 +49,8 @@ test.each(Object.entries(FILL))(
     const [many = "", few = "", ...others] = made.results.map(({ user }) => user?.id ?? "");
     await db.pool.query(fill(5_000), [projectId, [many]]);
     await db.pool.query(fill(1), [projectId, [few]]);
-    await db.pool.query(fill(10), [projectId, others]);
+    // One who has a large part of a table may be read as well in the order of all.
+    await db.pool.query(fill(50), [projectId, others]);
     await db.pool.query(`vacuum analyze ${table}`);
     for (const [id, least] of [
       [many, 50],
