@@ -18,7 +18,7 @@ export type SessionExpired = (handle: (error?: unknown) => void, retry: (grant: 
 
 export interface SessionOptions {
   /**
-   * What refreshing and signing out go through: a transport to Muster without this session's interceptor. With `cookies`, one whose
+   * What refreshing and signing out go through: a transport to Muster without the interceptor. With `cookies`, one whose
    * requests carry cookies (`fetch` with `credentials: "include"`).
    */
   readonly transport: Transport;
@@ -50,6 +50,8 @@ export interface Session extends Disposable {
 
 /** An access token is refreshed when it has less than this left: longer than a call takes. */
 const MARGIN_MS = 30_000;
+/** How long signing out waits for the server. */
+const SIGN_OUT_MS = 5_000;
 /** How long another tab may take to tell what it has. */
 const TAB_ANSWER_MS = 200;
 
@@ -102,18 +104,27 @@ class ClientSession implements Session {
 
   async signOut(): Promise<void> {
     const state = this.#state;
-    this.#forget();
     if (!state) return;
-    const headers = { authorization: `Bearer ${state.accessToken}` };
     try {
-      await createClient(SessionService, this.#options.transport).deleteSession(
-        { sessionId: state.sessionId },
-        { headers },
-      );
+      await this.#end(state).catch(async (error: unknown) => {
+        if (!isOver(error)) throw error;
+        // The access token may have ended by itself while the session goes on.
+        await this.#end(await this.#refresh(state));
+      });
     } catch (error) {
       // A session that is over is signed out of.
       if (!isOver(error)) throw error;
+    } finally {
+      this.#forget();
     }
+  }
+
+  async #end({ sessionId, accessToken }: SessionState): Promise<void> {
+    const headers = { authorization: `Bearer ${accessToken}` };
+    await createClient(SessionService, this.#options.transport).deleteSession(
+      { sessionId },
+      { headers, timeoutMs: SIGN_OUT_MS },
+    );
   }
 
   [Symbol.dispose](): void {

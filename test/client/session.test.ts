@@ -86,6 +86,20 @@ describe("a session in an app", () => {
     expect(sessions).toEqual([]);
     await expect(whoAmI(transport)).rejects.toThrow(ConnectError);
   });
+
+  test("signs out on the server also when its access token has ended", async () => {
+    const apps = await startApps();
+    const { session } = apps.app();
+    const grant = await apps.signIn();
+    session.use(grant);
+    await apps.clock.advance(31 * MINUTE);
+    await session.signOut();
+    expect(session.state).toBeUndefined();
+    const { sessions } = await apps.project
+      .system(SessionService)
+      .listSessions({ ref: { ref: { case: "id", value: grant.session?.userId ?? "" } } });
+    expect(sessions).toEqual([]);
+  });
 });
 
 describe("a session that is over and cannot be refreshed", () => {
