@@ -1,4 +1,4 @@
-import { type App, createApp, LONGER_MESSAGES, SERVICES } from "./app.ts";
+import { type App, createApp } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
@@ -21,9 +21,9 @@ import { createMetrics, type Metrics } from "./rpc/metrics.ts";
 import { createStreamRegistry } from "./rpc/open-streams.ts";
 import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
-
 import { SEALED_COLUMNS } from "./sealed-columns.ts";
 import { createSealer } from "./sealing.ts";
+import { LONGER_MESSAGES, SERVICES } from "./services.ts";
 import type { PasswordHasher } from "./users/passwords/passwords.ts";
 
 /** What tests and the bench replace. */

@@ -130,6 +130,8 @@ export const ROOMS: readonly Room[] = [
       BESIDE,
       "-./main.ts",
       "-./app.ts",
+      "-./features.ts",
+      "-./services.ts",
       "-./server.ts",
       "-./listen.ts",
       "./db/database-url.ts",
@@ -175,6 +177,8 @@ export const ROOMS: readonly Room[] = [
     name: "The composition root",
     files: [
       "src/app.ts",
+      "src/features.ts",
+      "src/services.ts",
       "src/server.ts",
       "src/listen.ts",
       "src/entities.ts",

@@ -1,11 +1,11 @@
 import { type DescMethod, type DescService, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import type { createClient } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { SERVICES } from "../../src/app.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { SERVICES } from "../../src/services.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 

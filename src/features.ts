@@ -1,0 +1,121 @@
+import { type Clock, systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { createListener } from "./db/listener.ts";
+import { createNotifier } from "./db/notifier.ts";
+import type { Database } from "./db/orm.ts";
+import { MusterError } from "./errors.ts";
+import type { NewId } from "./ids.ts";
+import type { Logger } from "./logger.ts";
+import { createPageTokens } from "./page-tokens.ts";
+import { createPresence } from "./presence/presence.ts";
+import { createProjectDirectory } from "./projects/project-directory.ts";
+import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
+import { createRevocations, type RevocationCause, type Revocations } from "./revocations/revocations.ts";
+import type { Caller } from "./rpc/caller.ts";
+import type { Metrics } from "./rpc/metrics.ts";
+import type { StreamRegistry } from "./rpc/open-streams.ts";
+import type { Tracing } from "./rpc/tracing.ts";
+import { createCheck } from "./rpc/validate.ts";
+import { createSealer } from "./sealing.ts";
+import { createSenders } from "./senders/senders.ts";
+import { createAttempts } from "./sessions/attempts/attempts.ts";
+import { createSessions } from "./sessions/sessions.ts";
+import { createLogoutLinks } from "./tokens/logout-links.ts";
+import { createTokens } from "./tokens/tokens.ts";
+import { createAttributeDefinitions } from "./users/attribute-definitions.ts";
+import { createAvatars } from "./users/avatars/avatars.ts";
+import { createPasswords, type PasswordHasher } from "./users/passwords/passwords.ts";
+import { createRunningExports } from "./users/running-exports.ts";
+import { startSuspensions } from "./users/start-suspensions.ts";
+import { createActivity } from "./users/track-activity.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** What the features stand on. */
+export interface FeaturePorts {
+  readonly config: Config;
+  /** Where clients reach this instance; tokens name it as their issuer. */
+  readonly publicUrl: string;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly streams: StreamRegistry;
+  /** Default: the real one. */
+  readonly passwordHasher?: PasswordHasher | undefined;
+}
+
+export type Features = Awaited<ReturnType<typeof createFeatures>>;
+
+/** Makes the features; what they run ends with `resources`. */
+export async function createFeatures(ports: FeaturePorts, resources: AsyncDisposableStack) {
+  const { config, db, clock, newId, logger, publicUrl, streams } = ports;
+  const notifier = resources.use(createNotifier(db, systemClock, logger));
+  const listener = resources.use(createListener(db.address, systemClock, logger));
+  const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
+  guardStreams(streams, revocations);
+  const { announceEnd } = revocations;
+  const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
+  const projects = createProjectDirectory(db, clock, tokenTtlMs);
+  const sealer = createSealer(config.encryptionKeys);
+  const prepareMs = config.signingKeyPrepareMs;
+  const logoutLinks = createLogoutLinks(config.encryptionKeys, publicUrl);
+  const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
+  const attributes = createAttributeDefinitions(db, clock);
+  const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
+  const senders = createSenders(config, clock, newId, logger);
+  const { accessTokens } = tokens;
+  const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
+  const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
+  return {
+    tokenTtlMs,
+    projects,
+    sealer,
+    revocations,
+    suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd })),
+    senders,
+    attributes,
+    accessKeys: createAccessKeyVerifier(db, clock),
+    tokens,
+    sessions: resources.use(createSessions(sessionPorts)),
+    presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
+    passwords,
+    activity: resources.use(createActivity(db, clock, logger)),
+    check: createCheck(),
+    pageTokens: createPageTokens(config.encryptionKeys),
+    runningExports: createRunningExports(),
+  };
+}
+
+/** What sessions need beside the other features. */
+const sessionPortsOf = ({ config, db, metrics, streams }: FeaturePorts) => ({
+  attempts: createAttempts(db, config.rateFactor),
+  passwordResetUrl: config.passwordResetUrl,
+  onReuse: metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time"),
+  openSessions: () => sessionsOf(streams),
+});
+
+/** The sessions whose tokens the open streams were opened with. */
+function* sessionsOf(streams: StreamRegistry) {
+  for (const caller of streams.callers())
+    if (caller.kind === "user" && caller.tokenId === caller.sessionId)
+      yield { projectId: caller.projectId, sessionId: caller.sessionId };
+}
+
+/** Has streams end whose caller's access ends. */
+function guardStreams(streams: StreamRegistry, { feed, ended }: Revocations): void {
+  streams.guard((caller) => refusalOf(caller, "projectId" in caller ? ended.causeFor(caller) : undefined));
+  feed.subscribe(() => streams.recheck());
+}
+
+/** What a stream is refused with whose caller's access ended. */
+function refusalOf(caller: Caller, cause: RevocationCause | undefined): MusterError | undefined {
+  if (!cause) return undefined;
+  if (caller.kind === "system") return new MusterError("CREDENTIAL_INVALID");
+  if (cause === "USER_SUSPENDED") return new MusterError("USER_SUSPENDED");
+  const bySession = caller.kind === "user" && caller.tokenId === caller.sessionId;
+  return new MusterError(bySession ? "SESSION_NOT_FOUND" : "TOKEN_REVOKED");
+}

@@ -1,0 +1,77 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { EXPORT_PORTS } from "./export-sections.ts";
+import type { FeaturePorts, Features } from "./features.ts";
+import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
+import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
+import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
+import { TokenService } from "./gen/muster/v1/token_service_pb.ts";
+import type { User } from "./gen/muster/v1/user_pb.ts";
+import { UserService } from "./gen/muster/v1/user_service_pb.ts";
+import { presenceService } from "./presence/presence-service.ts";
+import { projectService } from "./projects/project-service.ts";
+import { SESSION_COOKIE, TOKEN_HEADERS } from "./rpc/credential.ts";
+import { statusOf } from "./rpc/map-errors.ts";
+import type { PageOrigins } from "./rpc/page-origin.ts";
+import { createSessionCookies } from "./rpc/session-cookies.ts";
+import type { MessageLimit } from "./rpc/strict-decode-request.ts";
+import { refreshService } from "./sessions/refresh-service.ts";
+import { sessionService } from "./sessions/session-service.ts";
+import { tokenService } from "./tokens/token-service.ts";
+import { profileChange, userMessage } from "./users/user-message.ts";
+import { userService } from "./users/user-service.ts";
+
+const MIB = 1024 * 1024;
+
+/** The services of the contract. An RPC of theirs without declared access and bucket stops the start. */
+export const SERVICES = [UserService, ProjectService, SessionService, TokenService, PresenceService] as const;
+
+/**
+ * The RPCs that take messages of more than 1 MiB, and how long, in bytes: an avatar has up to 5 MiB, which stand in JSON as base64.
+ */
+export const LONGER_MESSAGES: ReadonlyMap<DescMethod, MessageLimit> = new Map([
+  [UserService.method.setAvatar, { binary: 6 * MIB, json: 8 * MIB }],
+]);
+
+/** Registers the services over the features. */
+export function registerServices(router: ConnectRouter, ports: FeaturePorts, features: Features): void {
+  const { db, clock, newId, logger, streams } = ports;
+  const { projects, accessKeys, tokens, sessions, pageTokens, presence, revocations, suspensions, tokenTtlMs } =
+    features;
+  const { announceEnd } = revocations;
+  const base = { db, clock, newId, projects, announceEnd };
+  const acceptedIn = { headers: TOKEN_HEADERS, cookies: [SESSION_COOKIE] };
+  const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, logger);
+  router.service(
+    UserService,
+    userService({
+      ...features,
+      ...base,
+      ...EXPORT_PORTS,
+      streams,
+      announcePending: suspensions.wake,
+      announceDeletion: presence.announceDeletion,
+      statusOf: statusFor,
+    }),
+  );
+  router.service(
+    ProjectService,
+    projectService({ ...base, signingKeys: tokens.signingKeys, tokenTtlMs, directory: projects, accessKeys }),
+  );
+  const tokenPorts = { ...tokens, announceEnd, feed: revocations.feed, pageTokens, streams };
+  const grants = { ...sessions, cookies: createSessionCookies(pageOrigins(ports, features)), userMessage };
+  const writer = (bySystem: boolean) => (bySystem ? "SYSTEM" : "SELF");
+  const profileOf = (user: User, bySystem: boolean) => profileChange(user, undefined, writer(bySystem));
+  router.service(SessionService, sessionService({ ...grants, pageTokens, profileChange: profileOf }));
+  router.service(TokenService, {
+    ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
+    ...refreshService(grants),
+  });
+  router.service(PresenceService, presenceService(presence, streams));
+}
+
+/** Whose pages may call. */
+export const pageOrigins = ({ publicUrl }: FeaturePorts, { projects }: Features): PageOrigins => ({
+  publicUrl,
+  originsOf: async (projectId) => (await projects.get(projectId)).settings.corsOrigins,
+});
