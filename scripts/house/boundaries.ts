@@ -79,7 +79,20 @@ const FEATURES = [
     ],
     packages: ["rate-limiter-flexible"],
   },
-  { name: "external-auth", others: ["users/users.ts", "tokens/tokens.ts"], packages: ["jose"] },
+  {
+    name: "external-auth",
+    others: [
+      "users/users.ts",
+      "tokens/tokens.ts",
+      "tokens/strict-jwt.ts",
+      "tokens/strict-json.ts",
+      "tokens/jwt-claims.ts",
+      "sessions/sessions.ts",
+      "projects/projects.ts",
+      "egress/egress.ts",
+    ],
+    packages: ["jose"],
+  },
   { name: "presence", others: ["users/users.ts"], packages: [] },
 ];
 
@@ -115,7 +128,16 @@ function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Ro
     {
       name: `The wire side of ${name}/`,
       files: ["service", "message", "export", "routes"].map((kind) => `${folder}/*-${kind}.ts`),
-      mayImport: [...use, ...elsewhere, BESIDE, "./*/*", ...OF_A_CALL, "**/users/user-ref-message.ts", ...WIRE],
+      mayImport: [
+        ...use,
+        ...elsewhere,
+        BESIDE,
+        "./*/*",
+        ...OF_A_CALL,
+        "**/users/user-ref-message.ts",
+        "**/sessions/grant-message.ts",
+        ...WIRE,
+      ],
       typesOnly: ["../db/orm.ts", "../rpc/open-streams.ts"],
     },
   ];

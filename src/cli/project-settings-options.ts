@@ -17,6 +17,9 @@ export interface SettingsOptions {
   readonly createUsersOnSignIn?: boolean;
   readonly usersMayList?: boolean;
   readonly usersMayDeleteThemselves?: boolean;
+  readonly linkByVerifiedEmail?: boolean;
+  readonly externalJwtSingleUse?: boolean;
+  readonly externalJwtMaxAge?: number;
   readonly oneClickLogout?: boolean;
   readonly corsOrigin?: string[];
   readonly defaultPresence?: string;
@@ -51,6 +54,9 @@ export function withSettings(command: Command): Command {
     .addOption(new Option("--signing-algorithm <name>", "what tokens are signed with").choices(Object.keys(ALGORITHMS)))
     .option("--users-may-list <yes|no>", "whether users may list the others", optionValue(yesOrNo))
     .option("--users-may-delete-themselves <yes|no>", "whether a user may delete itself", optionValue(yesOrNo))
+    .option("--link-by-verified-email <yes|no>", "whether a proven email links to its user", optionValue(yesOrNo))
+    .option("--external-jwt-single-use <yes|no>", "whether an external JWT is good once", optionValue(yesOrNo))
+    .option("--external-jwt-max-age <span>", "how old an external JWT may be", optionValue(duration("1m", "720h")))
     .option("--one-click-logout <yes|no>", "whether a logout link signs out without a button", optionValue(yesOrNo))
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
@@ -66,6 +72,7 @@ const SPANS = [
   "sessionTtl",
   "sessionTtlMax",
   "guestTtl",
+  "externalJwtMaxAge",
 ] as const;
 
 const spansOf = (options: SettingsOptions) =>
@@ -79,6 +86,7 @@ const spansOf = (options: SettingsOptions) =>
 /** The settings that the options name. */
 export function settingsOf(options: SettingsOptions): MessageInitShape<typeof ProjectSettingsSchema> {
   const { signingAlgorithm, createUsersOnSignIn, usersMayList, usersMayDeleteThemselves } = options;
+  const { linkByVerifiedEmail, externalJwtSingleUse } = options;
   const { oneClickLogout, corsOrigin, defaultPresence, userIdPattern } = options;
   return {
     ...spansOf(options),
@@ -86,6 +94,8 @@ export function settingsOf(options: SettingsOptions): MessageInitShape<typeof Pr
     ...(createUsersOnSignIn !== undefined && { createUsersOnSignIn }),
     ...(usersMayList !== undefined && { usersMayList }),
     ...(usersMayDeleteThemselves !== undefined && { usersMayDeleteThemselves }),
+    ...(linkByVerifiedEmail !== undefined && { linkByVerifiedEmail }),
+    ...(externalJwtSingleUse !== undefined && { externalJwtSingleUse }),
     ...(oneClickLogout !== undefined && { oneClickLogout }),
     ...(corsOrigin !== undefined && { corsOrigins: corsOrigin }),
     ...(defaultPresence !== undefined && { defaultPresence }),

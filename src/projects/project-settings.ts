@@ -14,6 +14,9 @@ export interface ProjectSettings {
   readonly createUsersOnSignIn: boolean;
   readonly usersMayList: boolean;
   readonly usersMayDeleteThemselves: boolean;
+  readonly linkByVerifiedEmail: boolean;
+  readonly externalJwtSingleUse: boolean;
+  readonly externalJwtMaxAgeMs: number;
   readonly oneClickLogout: boolean;
   readonly corsOrigins: readonly string[];
   readonly defaultPresence: string;
@@ -53,6 +56,9 @@ export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): Pro
     createUsersOnSignIn: stored.createUsersOnSignIn ?? false,
     usersMayList: stored.usersMayList ?? false,
     usersMayDeleteThemselves: stored.usersMayDeleteThemselves ?? true,
+    linkByVerifiedEmail: stored.linkByVerifiedEmail ?? false,
+    externalJwtSingleUse: stored.externalJwtSingleUse ?? false,
+    externalJwtMaxAgeMs: stored.externalJwtMaxAgeMs ?? 60 * MINUTE_MS,
     oneClickLogout: stored.oneClickLogout ?? false,
     corsOrigins: stored.corsOrigins ?? [],
     defaultPresence: stored.defaultPresence ?? "offline",

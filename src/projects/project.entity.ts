@@ -15,6 +15,9 @@ export interface StoredSettings {
   createUsersOnSignIn?: boolean;
   usersMayList?: boolean;
   usersMayDeleteThemselves?: boolean;
+  linkByVerifiedEmail?: boolean;
+  externalJwtSingleUse?: boolean;
+  externalJwtMaxAgeMs?: number;
   oneClickLogout?: boolean;
   corsOrigins?: string[];
   defaultPresence?: string;

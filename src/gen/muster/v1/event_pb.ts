@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24ijwEKE1Nlc3Npb25DcmVhdGVkRXZlbnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVndWVzdBgFIAEoCCI4ChFTZXNzaW9uRW5kZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiVwoZU2Vzc2lvblJldXNlRGV0ZWN0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSFQoNdG9rZW5zX2JlaGluZBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_muster_v1_suspension, file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_v1_suspension, file_muster_v1_user]);
 
 /**
  * The data of `user.created`: a user came onto the roll. Emitted once per user.
@@ -231,6 +231,160 @@ export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEve
   messageDesc(file_muster_v1_event, 3);
 
 /**
+ * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`.
+ *
+ * @generated from message muster.v1.IdentityLinkedEvent
+ */
+export type IdentityLinkedEvent = Message<"muster.v1.IdentityLinkedEvent"> & {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * The provider.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
+
+  /**
+   * The user's id at the provider.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
+};
+
+/**
+ * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`.
+ *
+ * @generated from message muster.v1.IdentityLinkedEvent
+ */
+export type IdentityLinkedEventJson = {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId?: string;
+
+  /**
+   * The provider.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider?: string;
+
+  /**
+   * The user's id at the provider.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject?: string;
+};
+
+/**
+ * Describes the message muster.v1.IdentityLinkedEvent.
+ * Use `create(IdentityLinkedEventSchema)` to create a new message.
+ */
+export const IdentityLinkedEventSchema: GenMessage<IdentityLinkedEvent, {jsonType: IdentityLinkedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 4);
+
+/**
+ * The data of `identity.unlinked`: an identity was taken from a user. That the user is deleted, or the provider, is no such event.
+ *
+ * @generated from message muster.v1.IdentityUnlinkedEvent
+ */
+export type IdentityUnlinkedEvent = Message<"muster.v1.IdentityUnlinkedEvent"> & {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId: string;
+
+  /**
+   * The provider.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
+
+  /**
+   * The user's id at the provider.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
+};
+
+/**
+ * The data of `identity.unlinked`: an identity was taken from a user. That the user is deleted, or the provider, is no such event.
+ *
+ * @generated from message muster.v1.IdentityUnlinkedEvent
+ */
+export type IdentityUnlinkedEventJson = {
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave it.
+   *
+   * @generated from field: string external_id = 2;
+   */
+  externalId?: string;
+
+  /**
+   * The provider.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider?: string;
+
+  /**
+   * The user's id at the provider.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject?: string;
+};
+
+/**
+ * Describes the message muster.v1.IdentityUnlinkedEvent.
+ * Use `create(IdentityUnlinkedEventSchema)` to create a new message.
+ */
+export const IdentityUnlinkedEventSchema: GenMessage<IdentityUnlinkedEvent, {jsonType: IdentityUnlinkedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 5);
+
+/**
  * The data of `session.created`: a user signed in.
  *
  * @generated from message muster.v1.SessionCreatedEvent
@@ -319,7 +473,7 @@ export type SessionCreatedEventJson = {
  * Use `create(SessionCreatedEventSchema)` to create a new message.
  */
 export const SessionCreatedEventSchema: GenMessage<SessionCreatedEvent, {jsonType: SessionCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 4);
+  messageDesc(file_muster_v1_event, 6);
 
 /**
  * The data of `session.ended`: a user signed out, or was signed out by `.system`. A session that runs out is no event.
@@ -368,7 +522,7 @@ export type SessionEndedEventJson = {
  * Use `create(SessionEndedEventSchema)` to create a new message.
  */
 export const SessionEndedEventSchema: GenMessage<SessionEndedEvent, {jsonType: SessionEndedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 5);
+  messageDesc(file_muster_v1_event, 7);
 
 /**
  * The data of `session.reuse_detected`: a refresh token was used again after its time, and its session ended for it.
@@ -431,5 +585,5 @@ export type SessionReuseDetectedEventJson = {
  * Use `create(SessionReuseDetectedEventSchema)` to create a new message.
  */
 export const SessionReuseDetectedEventSchema: GenMessage<SessionReuseDetectedEvent, {jsonType: SessionReuseDetectedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 6);
+  messageDesc(file_muster_v1_event, 8);
 

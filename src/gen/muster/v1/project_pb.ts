@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/project.proto.
  */
 export const file_muster_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLaBwoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSRQoQYWNjZXNzX3Rva2VuX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIPBJHChFyZWZyZXNoX3Rva2VuX3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQQoLc2Vzc2lvbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDnhA8yAgg8EkUKD3Nlc3Npb25fdHRsX21heBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESOwoXY3JlYXRlX3VzZXJzX29uX3NpZ25faW4YCCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjIKDnVzZXJzX21heV9saXN0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI/Cht1c2Vyc19tYXlfZGVsZXRlX3RoZW1zZWx2ZXMYCiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjQKEG9uZV9jbGlja19sb2dvdXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEnYKDGNvcnNfb3JpZ2lucxgPIAMoCUJgukhdkgFaEDIYASJUclIo/wEyTV5odHRwcz86Ly9bYS16MC05Li1dKyg6WzAtOV17MSw1fSk/JHxeaHR0cHM/Oi8vXFtbMC05YS1mOi5dK1xdKDpbMC05XXsxLDV9KT8kEiEKEGRlZmF1bHRfcHJlc2VuY2UYECABKAlCB7pIBHICGEASIQoPdXNlcl9pZF9wYXR0ZXJuGBEgASgJQgi6SAVyAyj/ARI/CglndWVzdF90dGwYEiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAgg8IqMBCglBY2Nlc3NLZXkSCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqOAQoQU2lnbmluZ0FsZ29yaXRobRIhCh1TSUdOSU5HX0FMR09SSVRITV9VTlNQRUNJRklFRBAAEh0KGVNJR05JTkdfQUxHT1JJVEhNX0VEMjU1MTkQARIbChdTSUdOSU5HX0FMR09SSVRITV9FUzI1NhACEhsKF1NJR05JTkdfQUxHT1JJVEhNX1JTMjU2EANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
+  fileDesc("ChdtdXN0ZXIvdjEvcHJvamVjdC5wcm90bxIJbXVzdGVyLnYxIrsBCgdQcm9qZWN0EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIsCghzZXR0aW5ncxgDIAEoCzIaLm11c3Rlci52MS5Qcm9qZWN0U2V0dGluZ3MSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfCQoPUHJvamVjdFNldHRpbmdzEj8KCXRva2VuX3R0bBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQwoNdG9rZW5fdHRsX21heBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSRQoQYWNjZXNzX3Rva2VuX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgKMFMgIIPBJHChFyZWZyZXNoX3Rva2VuX3R0bBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQQoLc2Vzc2lvbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCIDnhA8yAgg8EkUKD3Nlc3Npb25fdHRsX21heBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgOeEDzICCDwSQAoRc2lnbmluZ19hbGdvcml0aG0YByABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobUIIukgFggECEAESOwoXY3JlYXRlX3VzZXJzX29uX3NpZ25faW4YCCABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjIKDnVzZXJzX21heV9saXN0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRI/Cht1c2Vyc19tYXlfZGVsZXRlX3RoZW1zZWx2ZXMYCiABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjoKFmxpbmtfYnlfdmVyaWZpZWRfZW1haWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuQm9vbFZhbHVlEjsKF2V4dGVybmFsX2p3dF9zaW5nbGVfdXNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLkJvb2xWYWx1ZRJKChRleHRlcm5hbF9qd3RfbWF4X2FnZRgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwSNAoQb25lX2NsaWNrX2xvZ291dBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5Cb29sVmFsdWUSdgoMY29yc19vcmlnaW5zGA8gAygJQmC6SF2SAVoQMhgBIlRyUij/ATJNXmh0dHBzPzovL1thLXowLTkuLV0rKDpbMC05XXsxLDV9KT8kfF5odHRwcz86Ly9cW1swLTlhLWY6Ll0rXF0oOlswLTldezEsNX0pPyQSIQoQZGVmYXVsdF9wcmVzZW5jZRgQIAEoCUIHukgEcgIYQBIhCg91c2VyX2lkX3BhdHRlcm4YESABKAlCCLpIBXIDKP8BEj8KCWd1ZXN0X3R0bBgSIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiowEKCUFjY2Vzc0tleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo4BChBTaWduaW5nQWxnb3JpdGhtEiEKHVNJR05JTkdfQUxHT1JJVEhNX1VOU1BFQ0lGSUVEEAASHQoZU0lHTklOR19BTEdPUklUSE1fRUQyNTUxORABEhsKF1NJR05JTkdfQUxHT1JJVEhNX0VTMjU2EAISGwoXU0lHTklOR19BTEdPUklUSE1fUlMyNTYQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_protobuf_wrappers]);
 
 /**
  * A tenant. Nothing of one project can be read or changed from another.
@@ -190,6 +190,28 @@ export type ProjectSettings = Message<"muster.v1.ProjectSettings"> & {
   usersMayDeleteThemselves?: boolean | undefined;
 
   /**
+   * Whether the sign-in of a user that somebody else proves, and that nobody was so far, is linked to the user that has the same email: only
+   * if it is verified there and here. Otherwise it makes a user of its own, without that email. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue link_by_verified_email = 11;
+   */
+  linkByVerifiedEmail?: boolean | undefined;
+
+  /**
+   * Whether a JWT of VerifyExternalUser is good once; it then needs the claim `jti`. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue external_jwt_single_use = 12;
+   */
+  externalJwtSingleUse?: boolean | undefined;
+
+  /**
+   * How old a JWT of VerifyExternalUser may be, by its `iat`; one without it may end no later than that from now: 1 min to 30 d. Default 1 h.
+   *
+   * @generated from field: google.protobuf.Duration external_jwt_max_age = 13;
+   */
+  externalJwtMaxAge?: Duration | undefined;
+
+  /**
    * Whether following a `logout_url` signs out at once; otherwise it shows a page with a button that does. A program that follows links to
    * see where they lead, as some mail servers do, then signs users out. Default false.
    *
@@ -308,6 +330,28 @@ export type ProjectSettingsJson = {
    * @generated from field: google.protobuf.BoolValue users_may_delete_themselves = 10;
    */
   usersMayDeleteThemselves?: BoolValueJson;
+
+  /**
+   * Whether the sign-in of a user that somebody else proves, and that nobody was so far, is linked to the user that has the same email: only
+   * if it is verified there and here. Otherwise it makes a user of its own, without that email. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue link_by_verified_email = 11;
+   */
+  linkByVerifiedEmail?: BoolValueJson;
+
+  /**
+   * Whether a JWT of VerifyExternalUser is good once; it then needs the claim `jti`. Default false.
+   *
+   * @generated from field: google.protobuf.BoolValue external_jwt_single_use = 12;
+   */
+  externalJwtSingleUse?: BoolValueJson;
+
+  /**
+   * How old a JWT of VerifyExternalUser may be, by its `iat`; one without it may end no later than that from now: 1 min to 30 d. Default 1 h.
+   *
+   * @generated from field: google.protobuf.Duration external_jwt_max_age = 13;
+   */
+  externalJwtMaxAge?: DurationJson;
 
   /**
    * Whether following a `logout_url` signs out at once; otherwise it shows a page with a button that does. A program that follows links to
