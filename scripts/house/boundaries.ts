@@ -205,6 +205,7 @@ export const ROOMS: readonly Room[] = [
       "src/listen.ts",
       "src/entities.ts",
       "src/export-sections.ts",
+      "src/external-profiles.ts",
       "src/plain-routes.ts",
       "src/sealed-columns.ts",
     ],

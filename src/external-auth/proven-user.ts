@@ -11,8 +11,9 @@ export interface ProvenUser {
 
 export interface ProfilePorts {
   /**
-   * The change of a profile that user data ask for: exactly what they name, null empties. REQUEST_INVALID for a value that breaks a rule,
-   * with its path below `root`.
+   * The change of a profile that user data ask for: exactly what they name, null empties. `email_verified` and `phone_verified` count beside
+   * the address that they are about, and not by themselves; what is no member of `USER_DATA_FIELDS` is let pass. REQUEST_INVALID for a value
+   * that breaks a rule, with its path below `root`. Rules that only a write finds broken are told so by `toldOfUserData`.
    */
   profileOf(userData: JsonObject, root: string): Promise<ProfileChange>;
 }
