@@ -7,6 +7,7 @@ import { MusterError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
+import { createPostgresEngine } from "./presence/postgres/postgres-engine.ts";
 import { createPresence } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
@@ -68,6 +69,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const senders = createSenders(config, clock, newId, logger);
   const { accessTokens } = tokens;
   const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
+  const engine = createPostgresEngine({ db, listener, notifier, logger });
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
@@ -80,7 +82,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
-    presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    presence: resources.use(createPresence({ db, engine, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
