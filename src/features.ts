@@ -3,6 +3,8 @@ import type { Config } from "./config.ts";
 import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
+import { createEgress } from "./egress/create-egress.ts";
+import type { Egress } from "./egress/egress.ts";
 import { MusterError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
@@ -66,7 +68,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
-  const senders = createSenders(config, clock, newId, logger);
+  const senders = createSenders(config, { egress: resources.use(egressOf(ports)), clock, newId, logger });
   const { accessTokens } = tokens;
   const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
   const engine = createPostgresEngine({ db, listener, notifier, logger });
@@ -90,6 +92,12 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
+}
+
+/** What projects and outside parties are called by. */
+function egressOf({ config, clock, metrics }: FeaturePorts): Egress {
+  const onEnd = metrics.counterBy("outcome", "egress_requests", "Requests to other servers, by how they ended");
+  return createEgress({ allow: config.egressAllow, clock, onEnd });
 }
 
 /** What sessions need beside the other features. */
