@@ -68,7 +68,8 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
-  const senders = createSenders(config, { egress: resources.use(egressOf(ports)), clock, newId, logger });
+  const egress = resources.use(egressOf(ports));
+  const senders = createSenders(config, { egress, clock, newId, logger });
   const { accessTokens } = tokens;
   const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
   const engine = createPostgresEngine({ db, listener, notifier, logger });
