@@ -70,8 +70,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
   const egress = resources.use(egressOf(ports));
   const senders = createSenders(config, { egress, clock, newId, logger });
-  const { accessTokens } = tokens;
-  const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
+  const signInPorts = { ...tokens, logger, attributes, passwords };
   const engine = createPostgresEngine({ db, listener, notifier, logger });
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
