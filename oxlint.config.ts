@@ -14,16 +14,18 @@ function boundary({ name, files, mayImport, typesOnly = [] }: Room) {
   return { files: [...files], rules: { "no-restricted-imports": ["error", { paths, patterns }] as const } };
 }
 
-/** What is handed in instead, so that tests can hold it still. */
+const NO_PROCESS = [
+  { name: "process", message: "Only main.ts touches the process." },
+  { name: "setTimeout", message: "Take a Clock." },
+  { name: "setInterval", message: "Take a Clock." },
+  { name: "performance", message: "Take a Clock." },
+];
+const NO_CALLS_OUT = ["fetch", "WebSocket", "EventSource"].map((name) => ({ name, message: "Take an Egress." }));
+
+/** What is handed in instead, so that tests can hold it still, and guards of what leaves the process are not passed by. */
 const AMBIENT = {
   "no-console": "error",
-  "no-restricted-globals": [
-    "error",
-    { name: "process", message: "Only main.ts touches the process." },
-    { name: "setTimeout", message: "Take a Clock." },
-    { name: "setInterval", message: "Take a Clock." },
-    { name: "performance", message: "Take a Clock." },
-  ],
+  "no-restricted-globals": ["error", ...NO_PROCESS, ...NO_CALLS_OUT],
   "no-restricted-properties": [
     "error",
     { object: "Date", property: "now", message: "Take a Clock." },
@@ -68,6 +70,8 @@ export default defineConfig({
   },
   overrides: [
     { files: ["src/**"], rules: AMBIENT },
+    // It runs in an app, and calls the server that the app names.
+    { files: ["src/client/**"], rules: { "no-restricted-globals": ["error", ...NO_PROCESS] } },
     { files: ["src/clock.ts"], rules: { "no-restricted-globals": "off", "no-restricted-properties": "off" } },
     { files: ["src/main.ts"], rules: { "no-restricted-globals": "off" } },
     ...ROOMS.map(boundary),

@@ -3,10 +3,13 @@ import type { Config } from "./config.ts";
 import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
+import { createEgress } from "./egress/create-egress.ts";
+import type { Egress } from "./egress/egress.ts";
 import { MusterError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
+import { createPostgresEngine } from "./presence/postgres/postgres-engine.ts";
 import { createPresence } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
@@ -65,9 +68,10 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
-  const senders = createSenders(config, clock, newId, logger);
-  const { accessTokens } = tokens;
-  const signInPorts = { db, clock, newId, logger, projects, sealer, attributes, passwords, accessTokens };
+  const egress = resources.use(egressOf(ports));
+  const senders = createSenders(config, { egress, clock, newId, logger });
+  const signInPorts = { ...tokens, logger, attributes, passwords };
+  const engine = createPostgresEngine({ db, listener, notifier, logger });
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
@@ -80,7 +84,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
-    presence: resources.use(createPresence({ db, listener, notifier, clock, newId, logger, projects })),
+    presence: resources.use(createPresence({ db, engine, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
@@ -88,6 +92,12 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
+}
+
+/** What projects and outside parties are called by. */
+function egressOf({ config, clock, metrics }: FeaturePorts): Egress {
+  const onEnd = metrics.counterBy("outcome", "egress_requests", "Requests to other servers, by how they ended");
+  return createEgress({ allow: config.egressAllow, clock, onEnd });
 }
 
 /** What sessions need beside the other features. */

@@ -13,6 +13,17 @@ export interface Room {
 }
 
 const BESIDE = "./*";
+/** Node's modules, without those by which HTTP leaves the process: that is what egress/ is for. */
+const NODE = [
+  "node:*",
+  "node:*/*",
+  "-node:process",
+  "-node:dns",
+  "-node:dns/*",
+  "-node:http",
+  "-node:http2",
+  "-node:https",
+];
 const FOUNDATION = [
   "**/bell.ts",
   "**/clock.ts",
@@ -22,10 +33,10 @@ const FOUNDATION = [
   "**/sealing.ts",
   "**/page-tokens.ts",
   "**/skeleton.ts",
-  "node:*",
-  "node:*/*",
-  "-node:process",
+  ...NODE,
 ];
+/** How HTTP leaves the process. */
+const EGRESS = ["**/egress/egress.ts", "**/egress/create-egress.ts"];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
 const DATABASE = [
@@ -109,7 +120,7 @@ const ALL_FEATURES = FEATURES.map(({ name }) => `**/${name}/**`);
 
 function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Room[] {
   const folder = `src/${name}`;
-  const use = [...FOUNDATION, ...DATABASE, "@mikro-orm/**", "pg", ...packages];
+  const use = [...FOUNDATION, ...DATABASE, ...EGRESS, "@mikro-orm/**", "pg", ...packages];
   const elsewhere = [...TO_ALL, ...others].map((file) => `**/${file}`);
   const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-export.ts", "-./*-routes.ts"];
   return [
@@ -157,9 +168,7 @@ export const ROOMS: readonly Room[] = [
       "-./server.ts",
       "-./listen.ts",
       "./db/database-url.ts",
-      "node:*",
-      "node:*/*",
-      "-node:process",
+      ...NODE,
       "pino",
       "**/gen/**",
     ],
@@ -167,7 +176,8 @@ export const ROOMS: readonly Room[] = [
   {
     name: "rpc/",
     files: ["src/rpc/**"],
-    mayImport: [BESIDE, ...FOUNDATION, ...WIRE, ...TELEMETRY, "rate-limiter-flexible"],
+    // It listens by HTTP.
+    mayImport: [BESIDE, ...FOUNDATION, "node:http", "node:http2", ...WIRE, ...TELEMETRY, "rate-limiter-flexible"],
   },
   { name: "db/", files: ["src/db/**"], mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg"] },
   {
@@ -179,7 +189,12 @@ export const ROOMS: readonly Room[] = [
   {
     name: "senders/",
     files: ["src/senders/**"],
-    mayImport: [BESIDE, ...FOUNDATION, "../setting-values.ts", "../db/make-folder.ts", "nodemailer"],
+    mayImport: [BESIDE, ...FOUNDATION, "../db/make-folder.ts", "nodemailer", ...EGRESS],
+  },
+  {
+    name: "egress/",
+    files: ["src/egress/**"],
+    mayImport: [BESIDE, ...FOUNDATION, "node:dns/promises", "node:http", "node:https", "../setting-values.ts"],
   },
   ...FEATURES.flatMap(featureRooms),
   {
@@ -215,12 +230,11 @@ export const ROOMS: readonly Room[] = [
       "./db/**",
       "./rpc/**",
       "./senders/senders.ts",
+      ...EGRESS,
       "./jobs/jobs.ts",
       ...ALL_FEATURES,
       "@mikro-orm/core",
-      "node:*",
-      "node:*/*",
-      "-node:process",
+      ...NODE,
       ...WIRE,
       ...TELEMETRY,
     ],
@@ -234,6 +248,9 @@ export const ROOMS: readonly Room[] = [
       "../*.ts",
       "-../main.ts",
       ...FOUNDATION,
+      // Its calls to the server that it is told to call keep their connections.
+      "node:http",
+      "node:https",
       ...WIRE,
       "**/db/**",
       ...ALL_FEATURES,

@@ -1,20 +1,16 @@
 import type { Clock } from "../clock.ts";
-import type { Listener } from "../db/listener.ts";
-import type { Notifier } from "../db/notifier.ts";
 import type { Database } from "../db/orm.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { PresenceEngine } from "./engine.ts";
 import { Hub } from "./hub.ts";
-import { createPostgresEngine } from "./postgres/postgres-engine.ts";
 import type { ProjectDefaults } from "./subjects.ts";
 
 export interface PresenceDeps {
   readonly db: Database;
-  /** Times real connections: made with the machine's clock, whatever `clock` is. */
-  readonly listener: Listener;
-  readonly notifier: Notifier;
+  /** Where presences are kept; it is disposed with the presence. */
+  readonly engine: PresenceEngine;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly logger: Logger;
@@ -36,10 +32,8 @@ export interface Presence extends AsyncDisposable {
   announceDeletion(projectId: string, userId: string): void;
 }
 
-/** Presence on Postgres. Dispose it before the listener, the notifier and the database. */
-export function createPresence(deps: PresenceDeps): Presence {
-  const { db, clock, newId, projects, logger } = deps;
-  const engine = createPostgresEngine(deps);
+/** Presence on an engine. Dispose it before what the engine stands on. */
+export function createPresence({ db, engine, clock, newId, projects, logger }: PresenceDeps): Presence {
   const writer = createBatchWriter(engine);
   const hub = new Hub(engine, clock, logger);
   return {

@@ -10,6 +10,8 @@ export interface Metrics extends Disposable {
   gaugeBy(label: string, name: string, help: string, read: () => Iterable<readonly [string, number]>): void;
   /** Adds a counter, from 0; what it gives adds one. `name` is without the prefix `muster_` and the ending `_total`. */
   counter(name: string, help: string): () => void;
+  /** The same for each value of one label. */
+  counterBy(label: string, name: string, help: string): (value: string) => void;
   /** `GET /metrics`, in the text format of Prometheus. */
   readonly route: HttpRoute;
 }
@@ -55,6 +57,10 @@ export function createMetrics(): Metrics {
     counter(name, help) {
       const counter = new Counter({ name: `muster_${name}_total`, help, registers: [registry] });
       return () => counter.inc();
+    },
+    counterBy(label, name, help) {
+      const counter = new Counter({ name: `muster_${name}_total`, help, labelNames: [label], registers: [registry] });
+      return (value) => counter.labels(value).inc();
     },
     route: {
       method: "GET",

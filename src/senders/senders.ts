@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import type { Clock } from "../clock.ts";
+import type { Egress } from "../egress/egress.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
 import { createMailFolder } from "./mail-folder.ts";
@@ -47,16 +48,23 @@ export interface SendersConfig {
   readonly mailFrom: string;
   readonly dataDir: string;
   readonly smsWebhook: { readonly url: string; readonly secret: Uint8Array } | undefined;
-  readonly egressAllow: readonly string[];
+}
+
+export interface SendersPorts {
+  readonly egress: Egress;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly logger: Logger;
 }
 
 /** The senders of a configuration; without an SMTP server, mail is written to files. */
-export function createSenders(config: SendersConfig, clock: Clock, newId: NewId, logger: Logger): Senders {
-  const { smtp, mailFrom: from, dataDir, smsWebhook, egressAllow } = config;
+export function createSenders(config: SendersConfig, ports: SendersPorts): Senders {
+  const { smtp, mailFrom: from, dataDir, smsWebhook } = config;
+  const { clock, newId, logger } = ports;
   return {
     mail: smtp
       ? createMailSender(smtp, from, logger)
       : createMailFolder({ folder: resolve(join(dataDir, "mail")), from, clock, newId, logger }),
-    sms: smsWebhook && createSmsWebhook({ ...smsWebhook, allowed: egressAllow, clock, newId, logger }),
+    sms: smsWebhook && createSmsWebhook({ ...smsWebhook, ...ports }),
   };
 }

@@ -1,16 +1,15 @@
 import { createHmac } from "node:crypto";
 import type { Clock } from "../clock.ts";
+import type { Egress } from "../egress/egress.ts";
 import { MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
-import { guardedPost } from "./guarded-post.ts";
 import type { SmsSender } from "./senders.ts";
 
 export interface SmsWebhookOptions {
   readonly url: string;
   readonly secret: Uint8Array;
-  /** Private addresses that may be called all the same, `host:port`. */
-  readonly allowed: readonly string[];
+  readonly egress: Egress;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly logger: Logger;
@@ -19,7 +18,7 @@ export interface SmsWebhookOptions {
 const RETRY_AFTER_MS = 30_000;
 
 /** Posts text messages to a URL, signed by Standard Webhooks; an answer of 2xx says that the message was taken. */
-export function createSmsWebhook({ url, secret, allowed, clock, newId, logger }: SmsWebhookOptions): SmsSender {
+export function createSmsWebhook({ url, secret, egress, clock, newId, logger }: SmsWebhookOptions): SmsSender {
   return {
     async send({ projectId, to, text, code }) {
       const id = `msg_${newId()}`;
@@ -29,13 +28,13 @@ export function createSmsWebhook({ url, secret, allowed, clock, newId, logger }:
       const body = JSON.stringify({ type: "sms.requested", timestamp: now.toISOString(), data });
       const signature = createHmac("sha256", secret).update(`${id}.${timestamp}.${body}`).digest("base64");
       try {
-        const status = await guardedPost(url, allowed, body, {
+        const headers = {
           "content-type": "application/json",
-          "user-agent": "muster",
           "webhook-id": id,
           "webhook-timestamp": timestamp,
           "webhook-signature": `v1,${signature}`,
-        });
+        };
+        const { status } = await egress.request(url, { method: "POST", headers, body });
         if (status < 200 || status > 299) throw new Error(`answered ${status}`);
       } catch (error) {
         logger.warn({ err: error, webhookId: id }, "a text message was not handed over");

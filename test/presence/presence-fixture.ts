@@ -7,6 +7,8 @@ import type { Database } from "../../src/db/orm.ts";
 import { createIds } from "../../src/ids.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createChain, type Step } from "../../src/presence/chain.ts";
+import type { PresenceEngine } from "../../src/presence/engine.ts";
+import { createPostgresEngine } from "../../src/presence/postgres/postgres-engine.ts";
 import { createPresence, type Presence } from "../../src/presence/presence.ts";
 import { type WatchInput, watchPresence } from "../../src/presence/watch.ts";
 import type { WatchEvent, WatchMessage } from "../../src/presence/watch-stream.ts";
@@ -39,20 +41,25 @@ export async function deleteUser(db: Database, projectId: string, userId: string
   await db.pool.query("insert into deleted_users values ($1, $2, now())", [projectId, userId]);
 }
 
-/** One process's presence. Another call is another process. */
-export function startPresence(db: Database, clock: Clock = systemClock): Presence {
+/** One process's engine on Postgres. */
+export function startEngine(db: Database): PresenceEngine {
   const listener = createListener(db.address, systemClock, logger);
   const notifier = createNotifier(db, systemClock, logger);
-  const projects = { get: async () => ({ settings: { defaultPresence: "offline" } }) };
-  const presence = createPresence({ db, listener, notifier, clock, newId: createIds(clock), logger, projects });
+  const engine = createPostgresEngine({ db, listener, notifier, logger });
   return {
-    ...presence,
+    ...engine,
     async [Symbol.asyncDispose]() {
-      await presence[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
       await notifier[Symbol.asyncDispose]();
       await listener[Symbol.asyncDispose]();
     },
   };
+}
+
+/** One process's presence. Another call is another process. */
+export function startPresence(db: Database, clock: Clock = systemClock, engine = startEngine(db)): Presence {
+  const projects = { get: async () => ({ settings: { defaultPresence: "offline" } }) };
+  return createPresence({ db, engine, clock, newId: createIds(clock), logger, projects });
 }
 
 export const set = (presence: Presence, projectId: string, userId: string, ...steps: Step[]) =>

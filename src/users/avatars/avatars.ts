@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../../clock.ts";
+import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import type { NewId } from "../../ids.ts";
 import type { Job } from "../../jobs/job.ts";
@@ -8,7 +8,7 @@ import { createImageEncoder, type ImageEncoder } from "./image-encoder.ts";
 import { createPostgresAvatarStore } from "./postgres-avatar-store.ts";
 import { avatarRemovalsJob } from "./remove-objects.ts";
 import { createS3AvatarStore } from "./s3-avatar-store.ts";
-import { type BucketSettings, createBucket } from "./s3-bucket.ts";
+import { type Bucket, type BucketSettings, createBucket } from "./s3-bucket.ts";
 
 export interface AvatarPorts {
   readonly db: Database;
@@ -33,16 +33,18 @@ export interface Avatars extends AsyncDisposable {
 /** Makes the encoder and the store that the configuration asks for. */
 export function createAvatars(ports: AvatarPorts): Avatars {
   const encoder = createImageEncoder(ports.clock);
+  const bucket = ports.bucket && createBucket(ports.bucket);
   return {
     publicUrl: ports.publicUrl,
     encoder,
-    ...(ports.bucket ? inBucket(ports, ports.bucket) : { store: createPostgresAvatarStore(ports), jobs: [] }),
-    [Symbol.asyncDispose]: () => encoder[Symbol.asyncDispose](),
+    ...(bucket ? inBucket(ports, bucket) : { store: createPostgresAvatarStore(ports), jobs: [] }),
+    async [Symbol.asyncDispose]() {
+      bucket?.[Symbol.dispose]();
+      await encoder[Symbol.asyncDispose]();
+    },
   };
 }
 
-function inBucket(ports: AvatarPorts, settings: BucketSettings): Pick<Avatars, "store" | "jobs"> {
-  // A service refuses what is not signed at its own time.
-  const bucket = createBucket(settings, systemClock);
+function inBucket(ports: AvatarPorts, bucket: Bucket): Pick<Avatars, "store" | "jobs"> {
   return { store: createS3AvatarStore({ ...ports, bucket }), jobs: [avatarRemovalsJob({ ...ports, bucket })] };
 }

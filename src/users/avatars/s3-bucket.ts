@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { AwsClient } from "aws4fetch";
-import type { Clock } from "../../clock.ts";
+import { systemClock } from "../../clock.ts";
+import { createEgressTo } from "../../egress/create-egress.ts";
+import type { Answer, EgressRequest } from "../../egress/egress.ts";
 import { MusterError } from "../../errors.ts";
 
 /** A bucket of an S3-compatible service. */
@@ -15,8 +17,11 @@ export interface BucketSettings {
   readonly prefix: string;
 }
 
-/** The bucket, by keys without the prefix. STORAGE_UNAVAILABLE while the service cannot be reached or is not well. */
-export interface Bucket {
+/**
+ * The bucket, by keys without the prefix. STORAGE_UNAVAILABLE while the service cannot be reached or is not well. Disposing of it closes
+ * its connections.
+ */
+export interface Bucket extends Disposable {
   put(key: string, body: Uint8Array<ArrayBuffer>, contentType: string, signal?: AbortSignal): Promise<void>;
   /** Undefined if there is no such object. */
   get(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
@@ -24,26 +29,30 @@ export interface Bucket {
   remove(key: string, signal: AbortSignal): Promise<void>;
 }
 
-/** How long one request may take, in milliseconds. */
-const TIMEOUT_MS = 10_000;
+type Asked = Pick<EgressRequest, "method" | "headers"> & { readonly body?: Uint8Array<ArrayBuffer> };
+
 const RETRY_MS = 1_000;
+/** The longest object that is taken, in bytes: an image of 512 × 512 pixels is shorter, however it is encoded. */
+const MAX_BYTES = 2 * 1024 * 1024;
 
 /** A client that signs by Signature Version 4 and names the bucket in the path, which every compatible service understands. */
-export function createBucket(settings: BucketSettings, clock: Clock): Bucket {
+export function createBucket(settings: BucketSettings): Bucket {
   const { endpoint, bucket, prefix, region, accessKeyId, secretAccessKey } = settings;
   const signer = new AwsClient({ accessKeyId, secretAccessKey, region, service: "s3" });
+  // A service refuses what is not signed at its own time, and its time is the machine's.
+  const egress = createEgressTo(endpoint, systemClock);
   const urlOf = (key: string) =>
     `${endpoint}/${bucket}/${`${prefix}${key}`.split("/").map(encodeURIComponent).join("/")}`;
 
-  async function ask(key: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
-    const late = new AbortController();
-    using _timer = clock.schedule(TIMEOUT_MS, () => late.abort(new Error("the object storage did not answer in time")));
+  async function ask(key: string, asked: Asked, signal?: AbortSignal): Promise<Answer> {
+    const { url, headers } = await signer.sign(urlOf(key), asked);
     try {
-      const request = await signer.sign(urlOf(key), init);
-      const given = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
-      const response = await fetch(request, { signal: given, redirect: "error" });
-      const body = await response.arrayBuffer();
-      return new Response(response.status === 204 ? null : body, { status: response.status });
+      return await egress.request(url, {
+        ...asked,
+        headers: Object.fromEntries(headers),
+        signal,
+        maxBytes: MAX_BYTES,
+      });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: RETRY_MS, cause: error });
@@ -57,22 +66,24 @@ export function createBucket(settings: BucketSettings, clock: Clock): Bucket {
       requireOk(await ask(key, { method: "PUT", headers, body }, signal));
     },
     async get(key, signal) {
-      const response = await ask(key, { method: "GET" }, signal);
-      if (response.status === 404) return undefined;
-      return new Uint8Array(await requireOk(response).arrayBuffer());
+      const answer = await ask(key, { method: "GET" }, signal);
+      if (answer.status === 404) return undefined;
+      return requireOk(answer).body;
     },
     async remove(key, signal) {
-      const response = await ask(key, { method: "DELETE" }, signal);
-      if (response.status !== 404) requireOk(response);
+      const answer = await ask(key, { method: "DELETE" }, signal);
+      if (answer.status !== 404) requireOk(answer);
     },
+    [Symbol.dispose]: () => egress[Symbol.dispose](),
   };
 }
 
 /** What a service says of a refusal may repeat what was signed: only its status is told on. */
-function requireOk(response: Response): Response {
-  if (response.ok) return response;
-  const cause = new Error(`the object storage answered ${response.status}`);
-  if (response.status >= 500 || response.status === 429)
+function requireOk(answer: Answer): Answer {
+  const { status } = answer;
+  if (status >= 200 && status < 300) return answer;
+  const cause = new Error(`the object storage answered ${status}`);
+  if (status < 400 || status >= 500 || status === 429)
     throw new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: RETRY_MS, cause });
   throw cause;
 }
