@@ -1,5 +1,6 @@
 import type { EntitySchema } from "@mikro-orm/core";
 import { EventEntity } from "./events/event.entity.ts";
+import { ProviderEntity } from "./external-auth/providers/provider.entity.ts";
 import { PresenceEntity } from "./presence/presence.entity.ts";
 import { AccessKeyEntity } from "./projects/access-key.entity.ts";
 import { ProjectEntity } from "./projects/project.entity.ts";
@@ -21,4 +22,5 @@ export const ENTITIES: EntitySchema[] = [
   SigningKeyEntity,
   TokenEntity,
   PresenceEntity,
+  ProviderEntity,
 ];

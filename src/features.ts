@@ -6,6 +6,7 @@ import type { Database } from "./db/orm.ts";
 import { createEgress } from "./egress/create-egress.ts";
 import type { Egress } from "./egress/egress.ts";
 import { MusterError } from "./errors.ts";
+import { createExternalProviders } from "./external-auth/external-providers.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
@@ -75,6 +76,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
+    externalAuth: createExternalProviders({ db, clock, sealer, faultOf: () => undefined }),
     projects,
     sealer,
     revocations,

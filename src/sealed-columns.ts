@@ -1,4 +1,5 @@
 import type { SealedColumn } from "./db/sealed-column.ts";
+import { SEALED_PROVIDER_HEADERS } from "./external-auth/providers/provider-row.ts";
 import { SEALED_SEEDS } from "./sessions/create-grant.ts";
 import { SEALED_SIGNING_KEYS } from "./tokens/create-signing-key.ts";
 import { SEALED_TOKEN_CONTENT } from "./tokens/token-content.ts";
@@ -10,4 +11,5 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   SEALED_SEEDS,
   SEALED_LOCATOR_CODES,
   SEALED_TOKEN_CONTENT,
+  SEALED_PROVIDER_HEADERS,
 ];

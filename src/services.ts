@@ -1,7 +1,9 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { EXPORT_PORTS } from "./export-sections.ts";
+import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
+import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
@@ -24,7 +26,14 @@ import { userService } from "./users/user-service.ts";
 const MIB = 1024 * 1024;
 
 /** The services of the contract. An RPC of theirs without declared access and bucket stops the start. */
-export const SERVICES = [UserService, ProjectService, SessionService, TokenService, PresenceService] as const;
+export const SERVICES = [
+  UserService,
+  ProjectService,
+  SessionService,
+  TokenService,
+  ExternalAuthService,
+  PresenceService,
+] as const;
 
 /**
  * The RPCs that take messages of more than 1 MiB, and how long, in bytes: an avatar has up to 5 MiB, which stand in JSON as base64.
@@ -67,6 +76,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),
   });
+  router.service(ExternalAuthService, { ...providerService(features.externalAuth) });
   router.service(PresenceService, presenceService(presence, streams));
 }
 

@@ -9,6 +9,7 @@ const UNIQUE: Readonly<Record<string, [Reason, Record<string, string>?]>> = {
   locators_email: ["LOCATOR_TAKEN", { type: "email" }],
   locators_phone: ["LOCATOR_TAKEN", { type: "phone" }],
   users_external_id: ["EXTERNAL_ID_TAKEN"],
+  providers_pkey: ["PROVIDER_TAKEN"],
 };
 
 /** The reason each foreign key stands for when the row it points at is gone. */

@@ -4,6 +4,7 @@ import type { Client } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { Access, access } from "../../src/gen/muster/v1/access_pb.ts";
+import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import type { Grant } from "../../src/gen/muster/v1/session_pb.ts";
@@ -16,7 +17,7 @@ import { refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 import { fateOf } from "../support/string-fates.ts";
 import { type Init, placesOf, type StringPlace, stringsIn, structStrings } from "../support/string-places.ts";
-import { emailOf, FAILS, fresh, refOf, requestOf, SLOTS, type Things } from "../support/string-requests.ts";
+import { emailOf, FAILS, fresh, PROVIDER, refOf, requestOf, SLOTS, type Things } from "../support/string-requests.ts";
 
 const app = await startApp({ config: { passwordResetUrl: "https://app.example/#{token}" } });
 const methods = SERVICES.flatMap((service): DescMethod[] => [...service.methods]);
@@ -30,6 +31,7 @@ interface World {
   users: Client<typeof UserService>;
   presences: Client<typeof PresenceService>;
   projects: Client<typeof ProjectService>;
+  auth: Client<typeof ExternalAuthService>;
 }
 
 async function newWorld(): Promise<World> {
@@ -41,6 +43,9 @@ async function newWorld(): Promise<World> {
   });
   for (const key of ["note", "spare"])
     await users.defineAttribute({ definition: { key, contentTypes: ["text/plain", "text/html"] } });
+  const auth = system(ExternalAuthService);
+  const issuer = { case: "oidc", value: { issuer: "https://issuer.example", clientId: "app" } } as const;
+  await auth.createProvider({ provider: { id: PROVIDER, config: issuer } });
   const { signedToken, token } = await system(TokenService).issueToken({ ref: refOf(0) });
   const { key } = await projects.createAccessKey({});
   const { user } = await users.suspendUser({ ref: refOf(0), suspension: { reason: "x" } });
@@ -57,7 +62,7 @@ async function newWorld(): Promise<World> {
       ...grantOf(grant),
     },
     client: (method) => app.client(method.parent, credential[principalOf(method)]) as unknown as Client<never>,
-    ...{ users, projects, presences: system(PresenceService) },
+    ...{ auth, users, projects, presences: system(PresenceService) },
   };
 }
 
@@ -98,8 +103,11 @@ function ofBatch(answer: Message): Outcome {
 }
 
 /** What the server has of what an answer tells. */
-async function stored({ users, presences, projects }: World, answer: Message): Promise<[DescMethod, Message][]> {
-  const { user, presence, project, key, definition } = answer as unknown as Record<string, { id: string } | undefined>;
+async function stored({ users, presences, projects, auth }: World, answer: Message): Promise<[DescMethod, Message][]> {
+  const { user, presence, project, key, definition, provider } = answer as unknown as Record<
+    string,
+    { id: string } | undefined
+  >;
   const [only] = (answer as { results?: BatchUpsertUsersResult[] }).results ?? [];
   const userId = only?.user?.id ?? user?.id ?? (presence as { userId?: string } | undefined)?.userId;
   const ref = { ref: { case: "id" as const, value: userId ?? "" } };
@@ -110,6 +118,7 @@ async function stored({ users, presences, projects }: World, answer: Message): P
     return [[ProjectService.method.getProject, await app.operator(ProjectService).getProject({ projectId })]];
   }
   if (key) return [[ProjectService.method.listAccessKeys, await projects.listAccessKeys({})]];
+  if (provider) return [[ExternalAuthService.method.getProvider, await auth.getProvider({ provider: provider.id })]];
   if (definition) return [[UserService.method.listAttributeDefinitions, await users.listAttributeDefinitions({})]];
   return [];
 }
@@ -143,9 +152,9 @@ async function fateIn(world: World, method: DescMethod, place: StringPlace, text
 }
 
 /** Those that change the one thing that they all are about. */
-const ONE_BY_ONE = ["UpdateProject"];
+const ONE_BY_ONE = ["UpdateProject", "UpdateProvider"];
 /** How many calls a project takes of those that leave less for the next place: of keys, and of logins in two places. */
-const MOST: Record<string, number> = { CreateAccessKey: 90, SignUp: 1_000 };
+const MOST: Record<string, number> = { CreateAccessKey: 90, CreateProvider: 45, SignUp: 1_000 };
 
 async function fatesIn(given: World, method: DescMethod, place: StringPlace, strings: readonly string[]) {
   const atOnce = ONE_BY_ONE.includes(method.name) ? 1 : SLOTS;
@@ -172,7 +181,12 @@ const NARROW = [
   "SignUp user.login",
   "muster.v1.AttributeDefinition.content_types",
   "muster.v1.AttributeValue.content_type",
+  "muster.v1.FirebaseConfig.keys_uri",
+  "muster.v1.HttpConfig.body",
+  "muster.v1.HttpConfig.method",
+  "muster.v1.HttpConfig.url",
   "muster.v1.Locator.value",
+  "muster.v1.OidcConfig.issuer",
   "muster.v1.ProjectSettings.cors_origins",
   "muster.v1.SetAttributesRequest.attributes{key}",
   "muster.v1.SignUpRequest.email",
@@ -183,6 +197,9 @@ const NARROW = [
   "muster.v1.User.time_zone",
   "muster.v1.User.website",
 ];
+
+/** A provider is one, and of one kind, for good. */
+const NEVER_CHANGES = /^UpdateProvider provider\.(id|firebase|http)\b/;
 
 test("every field that holds a string, of every request there is, says what becomes of it", () => {
   expect(ALL.filter(({ place, method }) => !fateOf(place, method)).map(({ place }) => place.field)).toEqual([]);
@@ -204,7 +221,8 @@ describe.each(CASES)("$name", async ({ method, places }) => {
     );
     expect(faults).toEqual([]);
     const fate = fateOf(place, method);
-    const isNarrow = NARROW.includes(place.field) || NARROW.includes(`${method.name} ${place.path}`);
+    const name = `${method.name} ${place.path}`;
+    const isNarrow = NARROW.includes(place.field) || NARROW.includes(name) || NEVER_CHANGES.test(name);
     const isKept = fate !== "asked" && fate !== "ignored" && !isNarrow;
     expect(isKept && !fates.includes("kept") ? "nothing is kept" : "").toBe("");
   });

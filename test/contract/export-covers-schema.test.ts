@@ -13,6 +13,7 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   projects: "what a project is called and how it is set",
   access_keys: "credentials of the project's own servers",
   signing_keys: "keys that sign for all users of a project",
+  providers: "who else may prove a user, not whom",
   attribute_definitions: "what values users may have, not those they have",
   deleted_users: "ids of users that are gone: there is nobody to export",
   avatar_removals: "objects that are no user's any more, to be removed from a bucket",

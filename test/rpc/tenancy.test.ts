@@ -1,6 +1,7 @@
 import { type DescMethod, type DescService, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import type { createClient } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
@@ -15,6 +16,8 @@ const theirs = await app.project();
 const { id: userId, token } = await theirs.signedInUser("alice");
 await theirs.system(UserService).upsertUser({ externalId: "alice", user: { name: "Secret Name" } });
 await theirs.system(UserService).defineAttribute({ definition: { key: "secretName", contentTypes: ["text/plain"] } });
+const config = { case: "oidc", value: { issuer: "https://secret-issuer.example", clientId: "app" } } as const;
+await theirs.system(ExternalAuthService).createProvider({ provider: { id: "theirs", config } });
 const suspended = await theirs
   .system(UserService)
   .suspendUser({ ref: { ref: { case: "externalId", value: "alice" } }, suspension: { reason: "secretReason" } });
@@ -105,6 +108,11 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   RevokeToken: [{ tokenId: theirToken }, "answered"],
   RevokeUserTokens: [{ ref: { id: userId } }, "answered"],
   WatchRevocations: [{}, "answered"],
+  CreateProvider: [{ provider: { id: "theirs", oidc: { issuer: "https://mine.example", clientId: "x" } } }, "answered"],
+  ListProviders: [{}, "answered"],
+  DeleteProvider: [{ provider: "theirs", force: true }, "answered"],
+  GetProvider: [{ provider: "theirs" }, "PROVIDER_NOT_FOUND"],
+  UpdateProvider: [{ provider: { id: "theirs", disabled: true } }, "PROVIDER_NOT_FOUND"],
   SetPresence: [{ ref: { id: userId }, presence: { status: "online" } }, "USER_NOT_FOUND"],
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
@@ -136,9 +144,16 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     (answer) => JSON.stringify(answer, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
     async (error: unknown) => reasonOf(Promise.reject(error as Error)),
   );
-  const given = ["Secret Name", "secretName", "secretReason", theirs.id, key, theirRevoked, ...theirKeys].find(
-    (secret) => text.includes(secret),
-  );
+  const given = [
+    "Secret Name",
+    "secretName",
+    "secretReason",
+    "secret-issuer",
+    theirs.id,
+    key,
+    theirRevoked,
+    ...theirKeys,
+  ].find((secret) => text.includes(secret));
   if (given) return `gives away ${given}`;
   return /^[A-Z_]+$/.test(text) ? text : "answered";
 }
@@ -156,6 +171,8 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     ]);
     const { session } = await theirs.system(SessionService).getSession({ sessionId: theirSession });
     expect(session?.refreshTokenExpireTime).toEqual(theirGrant?.refreshTokenExpireTime);
+    const { provider: theirProvider } = await theirs.system(ExternalAuthService).getProvider({ provider: "theirs" });
+    expect(theirProvider).toMatchObject({ disabled: false, config });
     expect(keys.map(({ id, revokeTime }) => [id, revokeTime])).toEqual([[key, undefined]]);
   });
 });

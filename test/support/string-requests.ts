@@ -10,8 +10,12 @@ export const SLOTS = 12;
 export const emailOf = (slot: number) => `user${slot}@example.org`;
 export const refOf = (slot: number): Init => ({ ref: { case: "externalId", value: `user ${slot}` } });
 
+/** An OpenID Connect provider that each project has. */
+export const PROVIDER = "example";
+
 const locatorOf = (slot: number): Init => ({ type: LocatorType.EMAIL, value: emailOf(slot) });
 const PASSWORD = "correct horse battery";
+const OIDC: Init = { case: "oidc", value: { issuer: "https://issuer.example", clientId: "app" } };
 const NOTE: Init = { contentType: "text/plain", value: { case: "text", value: "x" } };
 
 /** What messages are made from that a request has to have for a string to get to its place. */
@@ -20,6 +24,10 @@ const FRESH: Record<string, Init> = {
   "muster.v1.AttributeDefinition": { key: "note", contentTypes: ["text/plain"] },
   "muster.v1.Filter": { field: "name", operator: Operator.EQUAL, values: ["x"] },
   "muster.v1.Locator": { type: LocatorType.EMAIL, value: "new@example.org" },
+  "muster.v1.OidcConfig": { issuer: "https://issuer.example", clientId: "app" },
+  "muster.v1.FirebaseConfig": { firebaseProjectId: "my-app" },
+  "muster.v1.HttpConfig": { url: "https://api.example/check", response: { subject: "/id" } },
+  "muster.v1.HttpResponseMapping": { subject: "/id" },
   "muster.v1.PasswordCredential": { identifier: { case: "login", value: "nobody" }, password: "x" },
   "muster.v1.Presence": { status: "online" },
   "muster.v1.Suspension": { reason: "x" },
@@ -44,10 +52,13 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   ChangePassword: () => ({ oldPassword: "x", password: PASSWORD }),
   CreateSession: () => ({ credential: { case: "guest", value: {} } }),
   CreateProject: () => ({ displayName: "P" }),
+  CreateProvider: () => ({ provider: { id: `p-${randomUUID()}`, config: OIDC } }),
   DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
   DeleteAttributeDefinition: () => ({ key: "spare" }),
+  DeleteProvider: () => ({ provider: "spare" }),
   DeleteSession: ({ sessionId }) => ({ sessionId }),
   ExtendToken: ({ tokenId }) => ({ tokenId }),
+  GetProvider: () => ({ provider: PROVIDER }),
   GetToken: ({ tokenId }) => ({ tokenId }),
   GetSession: ({ sessionId }) => ({ sessionId }),
   LiftSuspension: ({ suspensionId }) => ({ suspensionId }),
@@ -66,6 +77,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   SignUp: () => ({ email: `${randomUUID()}@example.org`, password: PASSWORD }),
   SuspendUser: () => ({ suspension: fresh("muster.v1.Suspension") }),
   UpdateProject: () => ({ displayName: "P" }),
+  UpdateProvider: () => ({ provider: { id: PROVIDER, config: OIDC } }),
   UpdateUser: () => ({ user: {} }),
   VerifyLocator: (_, slot) => ({ locator: locatorOf(slot), code: "00000000" }),
   VerifyToken: ({ token }) => ({ token }),

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file muster/v1/provider.proto.
  */
 export const file_muster_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("ChhtdXN0ZXIvdjEvcHJvdmlkZXIucHJvdG8SCW11c3Rlci52MSLpAgoIUHJvdmlkZXISKQoCaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMY/wESJQoEb2lkYxgDIAEoCzIVLm11c3Rlci52MS5PaWRjQ29uZmlnSAASLQoIZmlyZWJhc2UYBCABKAsyGS5tdXN0ZXIudjEuRmlyZWJhc2VDb25maWdIABIlCgRodHRwGAUgASgLMhUubXVzdGVyLnYxLkh0dHBDb25maWdIABIQCghkaXNhYmxlZBgGIAEoCBI4CgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCB7K7GAMKAQISOAoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgeyuxgDCgECQg8KBmNvbmZpZxIFukgCCAEibQoKT2lkY0NvbmZpZxIaCgZpc3N1ZXIYASABKAlCCrpIB3IFIAEogAgSJgoJYXVkaWVuY2VzGAIgAygJQhO6SBCSAQ0QFBgBIgdyBSABKP8BEhsKCWNsaWVudF9pZBgDIAEoCUIIukgFcgMo/wEirAEKDkZpcmViYXNlQ29uZmlnEj0KE2ZpcmViYXNlX3Byb2plY3RfaWQYASABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17Myw2Mn0kEj8KB21ldGhvZHMYAiADKA4yGS5tdXN0ZXIudjEuRmlyZWJhc2VNZXRob2RCE7pIEJIBDRACGAEiB4IBBBABIAASGgoIa2V5c191cmkYAyABKAlCCLpIBXIDKIAIIqsCCgpIdHRwQ29uZmlnEhcKA3VybBgBIAEoCUIKukgHcgUgASiAEBIiCgZtZXRob2QYAiABKAlCErpID3INUgBSA0dFVFIEUE9TVBJeCgdoZWFkZXJzGAMgAygLMiIubXVzdGVyLnYxLkh0dHBDb25maWcuSGVhZGVyc0VudHJ5Qim6SCaaASMQFCIYchYyFF5bQS1aYS16MC05LV17MSw2NH0kKgVyAyiAIBIWCgRib2R5GAQgASgJQgi6SAVyAyiAQBI4CghyZXNwb25zZRgFIAEoCzIeLm11c3Rlci52MS5IdHRwUmVzcG9uc2VNYXBwaW5nQga6SAPIAQEaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi2gIKE0h0dHBSZXNwb25zZU1hcHBpbmcSKAoHc3ViamVjdBgBIAEoCUIXukgUchIgASj/ATILXigvW14vXSopKyQSJAoFZW1haWwYAiABKAlCFbpIEnIQKP8BMgteKC9bXi9dKikqJBItCg5lbWFpbF92ZXJpZmllZBgDIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEiMKBG5hbWUYBCABKAlCFbpIEnIQKP8BMgteKC9bXi9dKikqJBIkCgVsb2dpbhgFIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEikKCmF2YXRhcl91cmwYBiABKAlCFbpIEnIQKP8BMgteKC9bXi9dKikqJBInCghtZXRhZGF0YRgHIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEiUKBmFjdGl2ZRgIIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokIs0BCghJZGVudGl0eRIQCghwcm92aWRlchgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDQoFZW1haWwYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEWxhc3Rfc2lnbl9pbl90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpnCg5GaXJlYmFzZU1ldGhvZBIfChtGSVJFQkFTRV9NRVRIT0RfVU5TUEVDSUZJRUQQABIZChVGSVJFQkFTRV9NRVRIT0RfUEhPTkUQARIZChVGSVJFQkFTRV9NRVRIT0RfRU1BSUwQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_muster_v1_access]);
+  fileDesc("ChhtdXN0ZXIvdjEvcHJvdmlkZXIucHJvdG8SCW11c3Rlci52MSLiAgoIUHJvdmlkZXISKQoCaWQYASABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMY/wESJQoEb2lkYxgDIAEoCzIVLm11c3Rlci52MS5PaWRjQ29uZmlnSAASLQoIZmlyZWJhc2UYBCABKAsyGS5tdXN0ZXIudjEuRmlyZWJhc2VDb25maWdIABIlCgRodHRwGAUgASgLMhUubXVzdGVyLnYxLkh0dHBDb25maWdIABIQCghkaXNhYmxlZBgGIAEoCBI4CgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCB7K7GAMKAQISOAoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgeyuxgDCgECQggKBmNvbmZpZyJtCgpPaWRjQ29uZmlnEhoKBmlzc3VlchgBIAEoCUIKukgHcgUgASiACBImCglhdWRpZW5jZXMYAiADKAlCE7pIEJIBDRAUGAEiB3IFIAEo/wESGwoJY2xpZW50X2lkGAMgASgJQgi6SAVyAyj/ASKsAQoORmlyZWJhc2VDb25maWcSPQoTZmlyZWJhc2VfcHJvamVjdF9pZBgBIAEoCUIgukgdchsyGV5bYS16MC05XVthLXowLTktXXszLDYyfSQSPwoHbWV0aG9kcxgCIAMoDjIZLm11c3Rlci52MS5GaXJlYmFzZU1ldGhvZEITukgQkgENEAIYASIHggEEEAEgABIaCghrZXlzX3VyaRgDIAEoCUIIukgFcgMogAgiqwIKCkh0dHBDb25maWcSFwoDdXJsGAEgASgJQgq6SAdyBSABKIAQEiIKBm1ldGhvZBgCIAEoCUISukgPcg1SAFIDR0VUUgRQT1NUEl4KB2hlYWRlcnMYAyADKAsyIi5tdXN0ZXIudjEuSHR0cENvbmZpZy5IZWFkZXJzRW50cnlCKbpIJpoBIxAUIhhyFjIUXltBLVphLXowLTktXXsxLDY0fSQqBXIDKIAgEhYKBGJvZHkYBCABKAlCCLpIBXIDKIBAEjgKCHJlc3BvbnNlGAUgASgLMh4ubXVzdGVyLnYxLkh0dHBSZXNwb25zZU1hcHBpbmdCBrpIA8gBARouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAgoTSHR0cFJlc3BvbnNlTWFwcGluZxIoCgdzdWJqZWN0GAEgASgJQhe6SBRyEiABKP8BMgteKC9bXi9dKikrJBIkCgVlbWFpbBgCIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEi0KDmVtYWlsX3ZlcmlmaWVkGAMgASgJQhW6SBJyECj/ATILXigvW14vXSopKiQSIwoEbmFtZRgEIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEiQKBWxvZ2luGAUgASgJQhW6SBJyECj/ATILXigvW14vXSopKiQSKQoKYXZhdGFyX3VybBgGIAEoCUIVukgSchAo/wEyC14oL1teL10qKSokEicKCG1ldGFkYXRhGAcgASgJQhW6SBJyECj/ATILXigvW14vXSopKiQSJQoGYWN0aXZlGAggASgJQhW6SBJyECj/ATILXigvW14vXSopKiQizQEKCElkZW50aXR5EhAKCHByb3ZpZGVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRINCgVlbWFpbBgEIAEoCRIWCg5lbWFpbF92ZXJpZmllZBgFIAEoCBIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoRbGFzdF9zaWduX2luX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKmcKDkZpcmViYXNlTWV0aG9kEh8KG0ZJUkVCQVNFX01FVEhPRF9VTlNQRUNJRklFRBAAEhkKFUZJUkVCQVNFX01FVEhPRF9QSE9ORRABEhkKFUZJUkVCQVNFX01FVEhPRF9FTUFJTBACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_muster_v1_access]);
 
 /**
  * An identity provider that users of a project may sign in with.
@@ -39,7 +39,7 @@ export type Provider = Message<"muster.v1.Provider"> & {
   displayName: string;
 
   /**
-   * How the provider's credentials are checked. One kind for good: an update may change what is in it, not the kind.
+   * How the provider's credentials are checked; a new provider has to have it. One kind for good: an update may change what is in it, not the kind.
    *
    * @generated from oneof muster.v1.Provider.config
    */
@@ -291,13 +291,15 @@ export const FirebaseConfigSchema: GenMessage<FirebaseConfig, {jsonType: Firebas
 
 /**
  * How the request to an HTTP provider is made. In `url`, in the values of `headers` and in `body`, `{credential}` stands for the credential:
- * percent-encoded in the URL; in the body quoted for its content type, `application/json` or `application/x-www-form-urlencoded`.
+ * percent-encoded in the URL; in the body quoted for its content type, `application/json` or `application/x-www-form-urlencoded`. It stands there
+ * 1 to 4 times in all.
  *
  * @generated from message muster.v1.HttpConfig
  */
 export type HttpConfig = Message<"muster.v1.HttpConfig"> & {
   /**
-   * Where to ask: an https URL of up to 2,048 bytes. `{credential}` may stand in its path and its query only.
+   * Where to ask: an https URL of up to 2,048 bytes, in ASCII, without credentials and fragment. `{credential}` may stand in its path and its
+   * query only.
    *
    * @generated from field: string url = 1;
    */
@@ -311,16 +313,18 @@ export type HttpConfig = Message<"muster.v1.HttpConfig"> & {
   method: string;
 
   /**
-   * Headers by name, such as `authorization`: at most 20, values up to 4,096 bytes. Values are secrets: they are kept sealed, and answers
-   * have `***` in their place, which an update leaves as it is. Those that belong to the transport (`host`, `content-length`, `connection`, …)
-   * are refused.
+   * Headers by name, such as `authorization`: at most 20, values up to 4,096 bytes of printable ASCII. Values are secrets: they are kept sealed,
+   * and answers have `***` in their place, which an update leaves as it is, unless the host of `url` changes: what was given for one host goes to
+   * no other. Those that belong to the transport (`host`, `content-length`, `connection`, …) are refused. A credential goes into a header as it is,
+   * and is refused if it is not printable ASCII.
    *
    * @generated from field: map<string, string> headers = 3;
    */
   headers: { [key: string]: string };
 
   /**
-   * The body of a POST, up to 8,192 bytes, such as `{"token": "{credential}"}`. Left out: that one.
+   * The body of a POST, up to 8,192 bytes, by the header `content-type`: a JSON object, in which `{credential}` stands inside of strings, or a
+   * form, such as `token={credential}`. Left out: `{"token": "{credential}"}`.
    *
    * @generated from field: string body = 4;
    */
@@ -336,13 +340,15 @@ export type HttpConfig = Message<"muster.v1.HttpConfig"> & {
 
 /**
  * How the request to an HTTP provider is made. In `url`, in the values of `headers` and in `body`, `{credential}` stands for the credential:
- * percent-encoded in the URL; in the body quoted for its content type, `application/json` or `application/x-www-form-urlencoded`.
+ * percent-encoded in the URL; in the body quoted for its content type, `application/json` or `application/x-www-form-urlencoded`. It stands there
+ * 1 to 4 times in all.
  *
  * @generated from message muster.v1.HttpConfig
  */
 export type HttpConfigJson = {
   /**
-   * Where to ask: an https URL of up to 2,048 bytes. `{credential}` may stand in its path and its query only.
+   * Where to ask: an https URL of up to 2,048 bytes, in ASCII, without credentials and fragment. `{credential}` may stand in its path and its
+   * query only.
    *
    * @generated from field: string url = 1;
    */
@@ -356,16 +362,18 @@ export type HttpConfigJson = {
   method?: string;
 
   /**
-   * Headers by name, such as `authorization`: at most 20, values up to 4,096 bytes. Values are secrets: they are kept sealed, and answers
-   * have `***` in their place, which an update leaves as it is. Those that belong to the transport (`host`, `content-length`, `connection`, …)
-   * are refused.
+   * Headers by name, such as `authorization`: at most 20, values up to 4,096 bytes of printable ASCII. Values are secrets: they are kept sealed,
+   * and answers have `***` in their place, which an update leaves as it is, unless the host of `url` changes: what was given for one host goes to
+   * no other. Those that belong to the transport (`host`, `content-length`, `connection`, …) are refused. A credential goes into a header as it is,
+   * and is refused if it is not printable ASCII.
    *
    * @generated from field: map<string, string> headers = 3;
    */
   headers?: { [key: string]: string };
 
   /**
-   * The body of a POST, up to 8,192 bytes, such as `{"token": "{credential}"}`. Left out: that one.
+   * The body of a POST, up to 8,192 bytes, by the header `content-type`: a JSON object, in which `{credential}` stands inside of strings, or a
+   * form, such as `token={credential}`. Left out: `{"token": "{credential}"}`.
    *
    * @generated from field: string body = 4;
    */

@@ -1,0 +1,67 @@
+import { LockMode } from "@mikro-orm/core";
+import { transaction } from "../../db/transaction.ts";
+import { invalid, MusterError } from "../../errors.ts";
+import type { ProjectScope } from "../../users/users.ts";
+import { checkConfig } from "./check-config.ts";
+import { authorityOf } from "./check-url.ts";
+import { ProviderEntity } from "./provider.entity.ts";
+import { type HttpConfig, type Provider, type ProviderConfig, WITHHELD } from "./provider.ts";
+import type { ProviderPorts } from "./provider-ports.ts";
+import { configColumns, providerOf } from "./provider-row.ts";
+import { headerOf } from "./request-form.ts";
+
+/** What to change; undefined: it stays. */
+export interface ProviderChange {
+  readonly displayName: string | undefined;
+  readonly disabled: boolean | undefined;
+  /** Takes the place of the whole one there was. */
+  readonly config: ProviderConfig | undefined;
+}
+
+/** Changes a provider. PROVIDER_NOT_FOUND, REQUEST_INVALID for a configuration that cannot work or is of another kind. */
+export async function updateProvider(
+  { db, clock, sealer, providers, faultOf }: ProviderPorts,
+  scope: ProjectScope,
+  id: string,
+  change: ProviderChange,
+): Promise<Provider> {
+  const { projectId } = scope;
+  const updated = await transaction(db, scope, async (em) => {
+    const lock = { lockMode: LockMode.PESSIMISTIC_WRITE };
+    const row = await em.findOne(ProviderEntity, { projectId, id }, lock);
+    if (!row) throw new MusterError("PROVIDER_NOT_FOUND");
+    const before = providerOf(sealer, row);
+    if (change.config) {
+      const config = completed(change.config, before.config);
+      checkConfig(config, faultOf);
+      Object.assign(row, configColumns(sealer, projectId, id, config));
+    }
+    row.displayName = change.displayName ?? row.displayName;
+    row.disabled = change.disabled ?? row.disabled;
+    row.updateTime = new Date(clock.now());
+    await em.flush();
+    return providerOf(sealer, row);
+  });
+  providers.forget(projectId, id);
+  return updated;
+}
+
+/** The configuration with the headers' values that the caller was not told. */
+function completed(config: ProviderConfig, before: ProviderConfig): ProviderConfig {
+  if (config.kind !== before.kind)
+    throw invalid(`provider.${config.kind.toLowerCase()}`, `the provider is of the kind ${before.kind.toLowerCase()}`);
+  return config.kind === "HTTP" && before.kind === "HTTP" ? withSecrets(config, before) : config;
+}
+
+/** What was given for one host goes to no other: a secret that nobody is told must not be told by sending it elsewhere. */
+function withSecrets(config: HttpConfig, before: HttpConfig): HttpConfig {
+  const isSameHost = authorityOf(config.url) === authorityOf(before.url);
+  const headers = Object.entries(config.headers).map(([name, value]) => {
+    const kept = headerOf(before.headers, name.toLowerCase());
+    if (value !== WITHHELD || kept === undefined) return [name, value];
+    if (!isSameHost)
+      throw invalid(`provider.http.headers["${name}"]`, "must be given again where the host of the url changes");
+    return [name, kept];
+  });
+  return { ...config, headers: Object.fromEntries(headers) };
+}
