@@ -76,7 +76,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
-    externalAuth: createExternalProviders({ db, clock, sealer, faultOf: () => undefined }),
+    externalAuth: createExternalProviders({ db, clock, sealer, egress }),
     projects,
     sealer,
     revocations,

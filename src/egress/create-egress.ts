@@ -59,6 +59,7 @@ export function createEgress({ allow, clock = systemClock, onEnd, resolve = reso
         throw error;
       }
     },
+    check: (url) => void readTarget(url, allowed),
     [Symbol.dispose]() {
       for (const it of underWay) it.abort(new EgressError("UNREACHABLE", "the client was closed"));
       connections[Symbol.dispose]();

@@ -29,6 +29,8 @@ export interface Egress extends Disposable {
    * Throws EgressError, or the reason of the signal if that aborts.
    */
   request(url: string | URL, options?: EgressRequest): Promise<Answer>;
+  /** Throws FORBIDDEN for a URL that is never called, as far as that is known without resolving its name. */
+  check(url: string | URL): void;
 }
 
 /** How a request ended: answered with whatever status, given up by its signal, or failed. */

@@ -17,6 +17,10 @@ const asking = (value: object): ProviderInit["config"] => ({
   case: "http",
   value: { url: "https://api.example/check", response: { subject: "/id" }, ...value },
 });
+const firebase = (keysUri: string): ProviderInit["config"] => ({
+  case: "firebase",
+  value: { firebaseProjectId: "my-app", keysUri },
+});
 const withHeader = (name: string, value: string) => asking({ headers: { [name]: value } });
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
@@ -30,17 +34,21 @@ const REFUSED: [what: string, field: string, config: ProviderInit["config"]][] =
   ["an issuer with a backslash", `${OIDC}.issuer`, issuer("https://issuer.example\\@evil.example")],
   ["an issuer with a line break", `${OIDC}.issuer`, issuer("https://issuer.example/\n")],
   ["an issuer with slashes left out", `${OIDC}.issuer`, issuer("https:issuer.example")],
+  ["an issuer at a private address", `${OIDC}.issuer`, issuer("https://10.0.0.1")],
+  ["an issuer at a private address in disguise", `${OIDC}.issuer`, issuer("https://0x7f.1/")],
+  ["an issuer at this machine", `${OIDC}.issuer`, issuer("https://[::ffff:127.0.0.1]:8443")],
+  ["an issuer of a local name", `${OIDC}.issuer`, issuer("https://localhost")],
+  ["an issuer that is not https", `${OIDC}.issuer`, issuer("http://issuer.example")],
   ["neither client id nor audiences", `${OIDC}.client_id`, { case: "oidc", value: { issuer: "https://a.example" } }],
   [
     "an empty audience",
     `${OIDC}.audiences[0]`,
     { case: "oidc", value: { issuer: "https://a.example", audiences: [""] } },
   ],
-  [
-    "keys that are no URL",
-    "provider.firebase.keys_uri",
-    { case: "firebase", value: { firebaseProjectId: "my-app", keysUri: "keys" } },
-  ],
+  ["keys that are no URL", "provider.firebase.keys_uri", firebase("keys")],
+  ["keys where the cloud tells its secrets", "provider.firebase.keys_uri", firebase("https://169.254.169.254/keys")],
+  ["a url where the cloud tells its secrets", `${HTTP}.url`, asking({ url: "https://169.254.169.254/{credential}" })],
+  ["a url that is not https", `${HTTP}.url`, asking({ url: "http://api.example/check" })],
   ["a url with the credential as its host", `${HTTP}.url`, asking({ url: "https://{credential}/check" })],
   ["a url with the credential in its host", `${HTTP}.url`, asking({ url: "https://{credential}.example/check" })],
   ["a url with the credential as its port", `${HTTP}.url`, asking({ url: "https://api.example:{credential}/" })],

@@ -1,6 +1,7 @@
+import type { Egress } from "../../egress/egress.ts";
 import { invalid } from "../../errors.ts";
 import { isJsonObject, type JsonValue, parseStrictJson } from "../../tokens/strict-json.ts";
-import { authorityOf, checkUrl, type UrlFault } from "./check-url.ts";
+import { authorityOf, checkUrl } from "./check-url.ts";
 import { type HttpConfig, PLACEHOLDER, type ProviderHeaders, WITHHELD } from "./provider.ts";
 import { bodyForm, hasDotSegment, MOST_DEPTH } from "./request-form.ts";
 
@@ -13,8 +14,8 @@ const OF_THE_TRANSPORT =
 const MOST_PLACES = 4;
 
 /** Refuses what no request can be made from, or no answer read by. REQUEST_INVALID with the field. */
-export function checkHttpConfig(config: HttpConfig, faultOf: UrlFault): void {
-  checkTemplateUrl(config.url, faultOf);
+export function checkHttpConfig(config: HttpConfig, egress: Egress): void {
+  checkTemplateUrl(config.url, egress);
   checkHeaders(config.headers);
   checkBody(config);
   const templates = [config.url, config.body, ...Object.values(config.headers)];
@@ -26,12 +27,12 @@ export function checkHttpConfig(config: HttpConfig, faultOf: UrlFault): void {
       throw invalid(`${ROOT}.response.${snakeCase(name)}`, "must be a JSON Pointer, in which ~ is written as ~0");
 }
 
-function checkTemplateUrl(url: string, faultOf: UrlFault): void {
+function checkTemplateUrl(url: string, egress: Egress): void {
   const field = `${ROOT}.url`;
   if (authorityOf(url).includes("{")) throw invalid(field, `${PLACEHOLDER} may stand in its path and its query only`);
   const example = url.replaceAll(PLACEHOLDER, "credential");
   if (/[{}]/.test(example)) throw invalid(field, `must have no braces but those of ${PLACEHOLDER}`);
-  checkUrl(field, example, faultOf);
+  checkUrl(field, example, egress);
   if (hasDotSegment(example)) throw invalid(field, "must have no . and no .. as a step of its path");
 }
 

@@ -1,7 +1,5 @@
+import { type Egress, EgressError } from "../../egress/egress.ts";
 import { invalid } from "../../errors.ts";
-
-/** Says why a URL may not be called, as far as that is known without resolving its host; undefined: it may. */
-export type UrlFault = (url: string) => string | undefined;
 
 /** Has to be the beginning of a URL so that every reader finds the same host in it. */
 const AUTHORITY = /^https?:\/\/[^/?#@]+(?=[/?]|$)/;
@@ -13,9 +11,13 @@ const isPlain = (url: string): boolean =>
 /** The part of a URL that says whom it is for. */
 export const authorityOf = (url: string): string => AUTHORITY.exec(url)?.[0] ?? "";
 
-/** Refuses what is no URL that this process may call. REQUEST_INVALID at `field`. */
-export function checkUrl(field: string, url: string, faultOf: UrlFault): void {
+/** Refuses what is no URL that this process would call, as far as that is known without resolving its host. REQUEST_INVALID at `field`. */
+export function checkUrl(field: string, url: string, egress: Egress): void {
   if (!isPlain(url)) throw invalid(field, "must be an https URL in ASCII, without credentials and fragment");
-  const fault = faultOf(url);
-  if (fault !== undefined) throw invalid(field, fault);
+  try {
+    egress.check(url);
+  } catch (error) {
+    if (error instanceof EgressError) throw invalid(field, error.message);
+    throw error;
+  }
 }

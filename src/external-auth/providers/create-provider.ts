@@ -16,11 +16,11 @@ const MOST = 50;
 
 /** Makes a provider. REQUEST_INVALID for a configuration that cannot work, PROVIDER_TAKEN, PROVIDERS_FULL, PROJECT_NOT_FOUND. */
 export async function createProvider(
-  { db, clock, sealer, providers, faultOf }: ProviderPorts,
+  { db, clock, sealer, providers, egress }: ProviderPorts,
   scope: ProjectScope,
   { id, displayName, disabled, config }: NewProvider,
 ): Promise<Provider> {
-  checkConfig(config, faultOf);
+  checkConfig(config, egress);
   const { projectId } = scope;
   const made = await transaction(db, scope, async (em) => {
     // One at a time, so that they are counted right.

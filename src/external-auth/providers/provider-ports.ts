@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import type { Egress } from "../../egress/egress.ts";
 import type { Sealer } from "../../sealing.ts";
-import type { UrlFault } from "./check-url.ts";
 import type { ProviderDirectory } from "./provider-directory.ts";
 
 /** What the use cases of providers stand on. */
@@ -10,5 +10,5 @@ export interface ProviderPorts {
   readonly clock: Clock;
   readonly sealer: Sealer;
   readonly providers: ProviderDirectory;
-  readonly faultOf: UrlFault;
+  readonly egress: Egress;
 }

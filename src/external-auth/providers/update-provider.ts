@@ -20,7 +20,7 @@ export interface ProviderChange {
 
 /** Changes a provider. PROVIDER_NOT_FOUND, REQUEST_INVALID for a configuration that cannot work or is of another kind. */
 export async function updateProvider(
-  { db, clock, sealer, providers, faultOf }: ProviderPorts,
+  { db, clock, sealer, providers, egress }: ProviderPorts,
   scope: ProjectScope,
   id: string,
   change: ProviderChange,
@@ -33,7 +33,7 @@ export async function updateProvider(
     const before = providerOf(sealer, row);
     if (change.config) {
       const config = completed(change.config, before.config);
-      checkConfig(config, faultOf);
+      checkConfig(config, egress);
       Object.assign(row, configColumns(sealer, projectId, id, config));
     }
     row.displayName = change.displayName ?? row.displayName;
