@@ -13,6 +13,7 @@ import { createPageTokens } from "./page-tokens.ts";
 import { createPostgresEngine } from "./presence/postgres/postgres-engine.ts";
 import { createPresence } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
+import type { ProjectDirectory } from "./projects/projects.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { createRevocations, type RevocationCause, type Revocations } from "./revocations/revocations.ts";
 import type { Caller } from "./rpc/caller.ts";
@@ -20,7 +21,7 @@ import type { Metrics } from "./rpc/metrics.ts";
 import type { StreamRegistry } from "./rpc/open-streams.ts";
 import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck } from "./rpc/validate.ts";
-import { createSealer } from "./sealing.ts";
+import { createSealer, type Sealer } from "./sealing.ts";
 import { createSenders } from "./senders/senders.ts";
 import { createAttempts } from "./sessions/attempts/attempts.ts";
 import { createSessions } from "./sessions/sessions.ts";
@@ -64,9 +65,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
-  const prepareMs = config.signingKeyPrepareMs;
-  const logoutLinks = createLogoutLinks(config.encryptionKeys, publicUrl);
-  const tokens = { ...createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs }), logoutLinks };
+  const tokens = tokensOf(ports, projects, sealer);
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
   const egress = resources.use(egressOf(ports));
@@ -94,6 +93,14 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
+}
+
+/** Our own tokens, and the links that end them. */
+function tokensOf(ports: FeaturePorts, projects: ProjectDirectory, sealer: Sealer) {
+  const { config, db, clock, newId, publicUrl } = ports;
+  const prepareMs = config.signingKeyPrepareMs;
+  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs });
+  return { ...tokens, logoutLinks: createLogoutLinks(config.encryptionKeys, publicUrl) };
 }
 
 /** What projects and outside parties are called by. */
