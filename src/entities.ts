@@ -1,5 +1,6 @@
 import type { EntitySchema } from "@mikro-orm/core";
 import { EventEntity } from "./events/event.entity.ts";
+import { IdentityEntity } from "./external-auth/identities/identity.entity.ts";
 import { ProviderEntity } from "./external-auth/providers/provider.entity.ts";
 import { PresenceEntity } from "./presence/presence.entity.ts";
 import { AccessKeyEntity } from "./projects/access-key.entity.ts";
@@ -23,4 +24,5 @@ export const ENTITIES: EntitySchema[] = [
   TokenEntity,
   PresenceEntity,
   ProviderEntity,
+  IdentityEntity,
 ];

@@ -1,6 +1,7 @@
 import { createRegistry, type JsonObject } from "@bufbuild/protobuf";
 import { EVENTS_EXPORT } from "./events/events-export.ts";
 import type { ExportSection } from "./export/export-section.ts";
+import { IDENTITIES_EXPORT } from "./external-auth/identities-export.ts";
 import { file_muster_v1_event } from "./gen/muster/v1/event_pb.ts";
 import { UserSchema } from "./gen/muster/v1/user_pb.ts";
 import { PRESENCE_EXPORT } from "./presence/presence-export.ts";
@@ -22,6 +23,7 @@ export const EXPORT_SECTIONS: readonly ExportSection[] = [
   AVATAR_EXPORT,
   PRESENCE_EXPORT,
   LOCATOR_CODES_EXPORT,
+  IDENTITIES_EXPORT,
   SESSIONS_EXPORT,
   PASSWORD_RESETS_EXPORT,
   TOKENS_EXPORT,

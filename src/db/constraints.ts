@@ -10,6 +10,7 @@ const UNIQUE: Readonly<Record<string, [Reason, Record<string, string>?]>> = {
   locators_phone: ["LOCATOR_TAKEN", { type: "phone" }],
   users_external_id: ["EXTERNAL_ID_TAKEN"],
   providers_pkey: ["PROVIDER_TAKEN"],
+  identities_pkey: ["IDENTITY_TAKEN"],
 };
 
 /** The reason each foreign key stands for when the row it points at is gone. */
@@ -21,6 +22,8 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
   presences_user: "USER_NOT_FOUND",
   sessions_user: "USER_NOT_FOUND",
   password_resets_user: "USER_NOT_FOUND",
+  identities_user: "USER_NOT_FOUND",
+  identities_provider: "PROVIDER_NOT_FOUND",
 };
 
 /** The rule of a request that each check in the database stands for; the check itself names the field. */

@@ -100,6 +100,30 @@ const addPasswordReset = (db: Database, projectId: string, userId: string) =>
     [projectId, userId],
   );
 
+/** The identity of a full user, as it is exported. */
+export const IDENTITY = {
+  provider_id: "acme",
+  subject: "4711",
+  email: "zoe@acme.example",
+  email_verified: true,
+  create_time: "2026-01-01T00:00:04.000Z",
+  last_sign_in_time: "2026-01-01T01:00:04.000Z",
+};
+
+const addIdentity = async (db: Database, projectId: string, userId: string) => {
+  await db.pool.query(
+    `insert into providers (project_id, id, kind, config, display_name, disabled, create_time, update_time)
+     values ($1, 'acme', 'OIDC', '{}', 'Acme', false, now(), now())`,
+    [projectId],
+  );
+  await db.pool.query(
+    `insert into identities (project_id, provider_id, subject, user_id, email, email_verified, create_time, last_sign_in_time)
+     select $1, 'acme', '4711', $2, 'zoe@acme.example', true, t, t + interval '1 h'
+     from (select '2026-01-01T00:00:04Z'::timestamptz as t) as now`,
+    [projectId, userId],
+  );
+};
+
 /** A user of whom every column that is exported holds something. Mail is for the address that its project's codes are sent to. */
 export async function fullUser(db: Database, project: TestProject) {
   const users = project.system(UserService);
@@ -131,6 +155,7 @@ export async function fullUser(db: Database, project: TestProject) {
     .issueToken({ ref, claims: { room: "kitchen" }, audience: ["chat"] });
   await addSession(db, project.id, id);
   await addPasswordReset(db, project.id, id);
+  await addIdentity(db, project.id, id);
   await db.pool.query("update tokens set revoke_time = issue_time + interval '1 minute' where id = $1", [token?.id]);
   await db.pool.query(
     "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",

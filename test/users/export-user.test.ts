@@ -5,7 +5,7 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { startMailServer } from "../support/mail-server.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
-import { byId, exportOf, fullUser, PASSWORD, textOf } from "./export-fixture.ts";
+import { byId, exportOf, fullUser, IDENTITY, PASSWORD, textOf } from "./export-fixture.ts";
 
 const mail = await startMailServer();
 const app = await startApp({
@@ -68,6 +68,7 @@ const LISTS = {
       window_start: NOW,
     },
   ],
+  identities: [IDENTITY],
   password_resets: [
     {
       email_key: "zoe@example.org",
@@ -253,6 +254,7 @@ test("of a user that has nothing but itself, the members are there and empty", a
   expect(events).toHaveLength(1);
   expect(rest).toEqual({
     locators: [],
+    identities: [],
     password_resets: [],
     suspensions: [],
     attributes: {},

@@ -25,6 +25,7 @@ import { RetrievalStatistics } from "./2026-11-22-16-retrieval-statistics.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
 import { Providers } from "./2026-11-22-21-providers.ts";
+import { Identities } from "./2026-11-22-22-identities.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -56,4 +57,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-18-password-resets", class: PasswordResets },
   { name: "2026-11-22-16-retrieval-statistics", class: RetrievalStatistics },
   { name: "2026-11-22-21-providers", class: Providers },
+  { name: "2026-11-22-22-identities", class: Identities },
 ] as const;
