@@ -165,12 +165,13 @@ export function webhookSecret(text: string): Buffer {
   return secret;
 }
 
-/** Hosts with their ports, `host:port`, separated by commas; IPv6 addresses in brackets. */
+/** Hosts with their ports, `host:port`, separated by commas; IPv6 addresses in brackets. Each is spelt as a URL spells it. */
 export function hostsWithPorts(text: string): string[] {
   return text.split(",").map((entry) => {
     const [, name = "", port] = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):(\d{1,5})$/i.exec(entry.trim()) ?? [];
-    if (!name || Number(port) > 65_535) throw new Error("must be host:port, several separated by commas");
-    return `${name.toLowerCase()}:${Number(port)}`;
+    const host = name && URL.parse(`https://${name}`)?.hostname;
+    if (!host || Number(port) > 65_535) throw new Error("must be host:port, several separated by commas");
+    return `${host}:${Number(port)}`;
   });
 }
 

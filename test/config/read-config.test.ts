@@ -210,6 +210,8 @@ test("a webhook for text messages needs its secret, and https unless its host an
   expect(problemsOf({ MUSTER_SMS_WEBHOOK_URL: "https://sms.example" })).toEqual([
     "MUSTER_SMS_WEBHOOK_URL and MUSTER_SMS_WEBHOOK_SECRET must be set together",
   ]);
-  expect(problemsOf({ MUSTER_EGRESS_ALLOW: "10.0.0.0/8" })).toHaveLength(1);
+  expect(problems("http://[::1]:9000", { MUSTER_EGRESS_ALLOW: "[0:0::1]:09000" })).toEqual([]);
+  for (const bad of ["10.0.0.0/8", "1.2.3.4.5:80", "[::1::]:80", "[]:80", "host", "host:", "host:65536", "a:1,,b:1"])
+    expect(problemsOf({ MUSTER_EGRESS_ALLOW: bad })).toHaveLength(1);
   expect(problemsOf({ MUSTER_MAIL_FROM: "Muster <m@example.org>" })).toHaveLength(1);
 });

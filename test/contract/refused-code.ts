@@ -14,6 +14,7 @@ export const REFUSED_IMPORTS: [file: string, of: string][] = [
   ["src/tokens/a-session-of-http2.ts", "node:http2"],
   ["src/projects/a-lookup.ts", "node:dns/promises"],
   ["src/app.ts", "node:https"],
+  ["src/sessions/an-allowlist-of-its-own.ts", "../egress/create-egress.ts"],
   ["src/sessions/an-undici.ts", "undici"],
   ["src/presence/a-private-file.ts", "../users/upsert-user.ts"],
   ["src/presence/a-service.ts", "../users/user-service.ts"],

@@ -1,10 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { expect, test } from "vitest";
+import { createConnections } from "../../src/egress/connections.ts";
 import { createEgress } from "../../src/egress/create-egress.ts";
+import { exchange } from "../../src/egress/exchange.ts";
 import { startOutsideServer } from "../support/outside-server.ts";
 import { CERTIFICATE } from "../wire/edge-certificate.ts";
 
-setDefaultCACertificates([...getCACertificates(), CERTIFICATE]);
+const own = certificateOf("*.pool.example");
+setDefaultCACertificates([...getCACertificates(), CERTIFICATE, own.cert]);
 
 test.each([false, true])("connections are used again, also by many requests at a time (TLS: %s)", async (secure) => {
   const server = await startOutsideServer(undefined, secure);
@@ -78,4 +82,47 @@ test("disposing closes the connections", async () => {
   egress[Symbol.dispose]();
   await closed.promise;
   expect(server.connections()).toBe(1);
+});
+
+/** A certificate signed by itself, and its key. */
+function certificateOf(name: string): { cert: string; key: string } {
+  const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"];
+  const pem = execFileSync("openssl", [...made, "-addext", `subjectAltName=DNS:${name}`, "-keyout", "-"], {
+    stdio: "pipe",
+  });
+  const [key = "", cert = ""] = pem.toString().split(/(?=-----BEGIN CERTIFICATE)/);
+  return { cert, key };
+}
+
+test("hosts of the Internet keep their connections, 256 idle ones in all: the one longest idle is closed", async () => {
+  const server = await startOutsideServer(undefined, own);
+  const open = new Set<unknown>();
+  server.answer = ({ socket }, response) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    response.end();
+  };
+  // As if all of them were at a public address.
+  using connections = createConnections((_host, _options, callback) =>
+    callback(null, [{ address: "127.0.0.1", family: 4 }]),
+  );
+  const agent = connections.agentFor(false, true);
+  const ask = async (host: string) => {
+    const url = new URL(`https://${host}.pool.example:${server.port}/`);
+    const asked = {
+      agent,
+      method: "GET",
+      headers: {},
+      body: undefined,
+      maxBytes: 1,
+      signal: new AbortController().signal,
+    };
+    return (await exchange({ url, origin: url.host, isAllowed: false }, asked)).status;
+  };
+  for (let i = 0; i < 260; i++) expect(await ask(`host${i}`)).toBe(200);
+  await expect.poll(() => open.size).toBeLessThanOrEqual(256);
+  await ask("host259");
+  expect(server.connections()).toBe(260);
+  await ask("host0");
+  expect(server.connections()).toBe(261);
 });

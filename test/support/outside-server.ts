@@ -21,17 +21,19 @@ export interface OutsideServer {
   stop(): Promise<void>;
 }
 
-/** Starts one that answers 200 and nothing. `secure`: https, by a certificate for 127.0.0.1 and localhost that nobody trusts. */
-export async function startOutsideServer(answer: RequestListener = (_, response) => response.end(), secure = false) {
+/** Starts one that answers 200 and nothing. `secure`: https, by a certificate for 127.0.0.1 and localhost that nobody trusts, or by another one. */
+export async function startOutsideServer(
+  answer: RequestListener = (_, response) => response.end(),
+  secure: boolean | { cert: string; key: string } = false,
+) {
   let connections = 0;
   const requests: IncomingMessage[] = [];
   const listener: RequestListener = (request, response) => {
     requests.push(request);
     outside.answer(request, response);
   };
-  const server = secure
-    ? createSecureServer({ cert: CERTIFICATE, key: CERTIFICATE_KEY }, listener)
-    : createServer(listener);
+  const certified = secure === true ? { cert: CERTIFICATE, key: CERTIFICATE_KEY } : secure;
+  const server = certified ? createSecureServer(certified, listener) : createServer(listener);
   server.on("connection", () => (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
