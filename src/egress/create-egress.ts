@@ -5,7 +5,7 @@ import { type Answer, type Egress, EgressError, type EgressOutcome, type EgressR
 import { exchange } from "./exchange.ts";
 import { egressErrorOf } from "./node-failures.ts";
 import { createPlaces } from "./places.ts";
-import { createPublicLookup, type ResolveName, resolveName } from "./public-lookup.ts";
+import { createNameResolver, createPublicLookup, type ResolveName } from "./public-lookup.ts";
 import { readHeaders } from "./request-headers.ts";
 import { readTarget, type Target } from "./target.ts";
 
@@ -24,8 +24,8 @@ const MOST_MS = 10_000;
 const MAX_BYTES = 65_536;
 
 /** Makes a client with connections of its own. Requests that are under way when it is disposed of are UNREACHABLE. */
-export function createEgress({ allow, clock = systemClock, onEnd, resolve = resolveName }: EgressOptions): Egress {
-  const connections = createConnections(createPublicLookup(resolve));
+export function createEgress({ allow, clock = systemClock, onEnd, resolve }: EgressOptions): Egress {
+  const connections = createConnections(createPublicLookup(resolve ?? createNameResolver()));
   const places = createPlaces();
   const allowed = new Set(allow);
   const underWay = new Set<AbortController>();

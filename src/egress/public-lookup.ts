@@ -10,17 +10,20 @@ export type ResolveName = (hostname: string) => Promise<readonly string[]>;
 const DNS_TIMEOUT_MS = 1_500;
 
 /**
- * Asks the name servers of the machine. Unlike the system's own resolution it holds no thread of the pool that passwords are hashed
- * and files read by: the servers of a name that somebody else chose may never answer.
+ * Asks the name servers, the machine's unless others are given (`address:port`). Unlike the system's own resolution it holds no thread of the
+ * pool that passwords are hashed and files read by: the servers of a name that somebody else chose may never answer.
  */
-export const resolveName: ResolveName = async (hostname) => {
-  const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 });
-  const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
-  const addresses = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
-  const [first] = answers;
-  if (addresses.length === 0 && first.status === "rejected") throw first.reason;
-  return addresses;
-};
+export function createNameResolver(servers?: readonly string[]): ResolveName {
+  return async (hostname) => {
+    const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 });
+    if (servers) resolver.setServers(servers);
+    const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+    const addresses = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    const [first] = answers;
+    if (addresses.length === 0 && first.status === "rejected") throw first.reason;
+    return addresses;
+  };
+}
 
 /** What sockets are connected by: it fails unless every address of the name is public, and they connect to no other. */
 export function createPublicLookup(resolve: ResolveName): LookupFunction {
