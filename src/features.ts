@@ -7,6 +7,7 @@ import { createEgress } from "./egress/create-egress.ts";
 import type { Egress } from "./egress/egress.ts";
 import { MusterError } from "./errors.ts";
 import { createExternalProviders } from "./external-auth/external-providers.ts";
+import { createRemoteKeySets } from "./external-auth/remote-key-sets.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
@@ -71,11 +72,12 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const egress = resources.use(egressOf(ports));
   const senders = createSenders(config, { egress, clock, newId, logger });
   const signInPorts = { ...tokens, logger, attributes, passwords };
+  const keySets = createRemoteKeySets({ egress, clock, logger });
   const engine = createPostgresEngine({ db, listener, notifier, logger });
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
-    externalAuth: createExternalProviders({ db, clock, sealer, egress }),
+    externalAuth: createExternalProviders({ db, clock, logger, sealer, egress, keySets }),
     projects,
     sealer,
     revocations,

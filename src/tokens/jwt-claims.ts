@@ -3,47 +3,61 @@ import type { JsonObject, JsonValue } from "./strict-json.ts";
 import { refused } from "./strict-jwt.ts";
 
 /** What the claims of a JWT have to say. */
-export interface ClaimRules {
+export interface ClaimRules extends TimeRules {
   /** The exact `iss`. */
   readonly issuer: string;
   /** Must be among `aud`, exactly; without it any `aud` is taken, or none. */
   readonly audience?: string;
-  /** The longest life, from `iat` (from now, where there is none) to `exp`, in milliseconds. */
-  readonly maxLifetimeMs: number;
-  /** Now, in milliseconds since the epoch. */
-  readonly nowMs: number;
 }
 
-/** The registered claims of a JWT (RFC 7519 §4.1), checked; times in milliseconds since the epoch. */
-export interface CheckedClaims {
-  readonly subject: string;
-  readonly audience: readonly string[];
+/** What the times of a JWT have to be like. */
+export interface TimeRules {
+  /** Now, in milliseconds since the epoch. */
+  readonly nowMs: number;
+  /** The longest life, from `iat` (from now, where there is none) to `exp`, in milliseconds; without it any. */
+  readonly maxLifetimeMs?: number;
+  /** For how long a token is taken after its `exp`, where this clock may run ahead of the issuer's, in milliseconds; default: not at all. */
+  readonly expiryLeewayMs?: number;
+}
+
+/** The times of a JWT, checked; in milliseconds since the epoch. */
+export interface CheckedTimes {
   readonly issuedAt: number | undefined;
   readonly expiresAt: number;
 }
 
-/** How far the issuer's clock may run ahead of this one, in milliseconds. */
-const LEEWAY_MS = 60_000;
-const MAX_SUBJECT_LENGTH = 255;
+/** The registered claims of a JWT (RFC 7519 §4.1), checked. */
+export interface CheckedClaims extends CheckedTimes {
+  readonly subject: string;
+  readonly audience: readonly string[];
+}
+
+/** How far the clocks of two parties may be apart, in milliseconds: an issuer's may run ahead of this one by as much. */
+export const CLOCK_LEEWAY_MS = 60_000;
+const MAX_SUBJECT_BYTES = 255;
 const RESERVED_SUBJECTS = [".system", ".anonymous"];
 
 /** Holds the claims of a token whose signature is proven to the rules. TOKEN_INVALID, TOKEN_EXPIRED. */
 export function checkClaims(claims: JsonObject, rules: ClaimRules): CheckedClaims {
   if (claims.iss !== rules.issuer) throw refused("iss is another issuer");
-  const subject = checkSubject(claims.sub);
-  const audience = checkAudience(claims.aud, rules.audience);
+  const subject = checkSubject(claims);
+  const audience = checkAudience(claims, rules.audience);
   const times = checkTimes(claims, rules);
   return { subject, audience, ...times };
 }
 
-function checkSubject(sub: JsonValue | undefined): string {
-  if (typeof sub !== "string" || sub === "" || sub.length > MAX_SUBJECT_LENGTH)
-    throw refused("sub is not an identifier");
+/** The `sub`: 1 to 255 bytes, and nobody who is no user. TOKEN_INVALID. */
+export function checkSubject({ sub }: JsonObject): string {
+  if (typeof sub !== "string" || sub === "" || utf8Length(sub) > MAX_SUBJECT_BYTES)
+    throw refused("sub is not an identifier of 1 to 255 bytes");
   if (RESERVED_SUBJECTS.includes(sub)) throw refused("sub is reserved");
   return sub;
 }
 
-function checkAudience(aud: JsonValue | undefined, expected: string | undefined): string[] {
+const utf8Length = (text: string): number => new TextEncoder().encode(text).length;
+
+/** The names in `aud`, of which there is at least one where one is expected. TOKEN_INVALID. */
+export function checkAudience({ aud }: JsonObject, expected: string | undefined): string[] {
   if (aud === undefined && expected === undefined) return [];
   const audience: readonly (JsonValue | undefined)[] = Array.isArray(aud) ? aud : [aud];
   if (audience.length === 0 || !audience.every((value) => typeof value === "string" && value !== ""))
@@ -52,17 +66,29 @@ function checkAudience(aud: JsonValue | undefined, expected: string | undefined)
   return audience as string[];
 }
 
-function checkTimes(claims: JsonObject, { maxLifetimeMs, nowMs }: ClaimRules) {
+/** `exp`, which must be there, `iat` and `nbf`. TOKEN_INVALID, TOKEN_EXPIRED. */
+export function checkTimes(claims: JsonObject, { maxLifetimeMs, nowMs, expiryLeewayMs = 0 }: TimeRules): CheckedTimes {
   const expiresAt = timeOf(claims, "exp");
   const issuedAt = timeOf(claims, "iat");
   const notBefore = timeOf(claims, "nbf");
   if (expiresAt === undefined) throw refused("exp is missing");
-  if (issuedAt !== undefined && issuedAt > nowMs + LEEWAY_MS) throw refused("iat is in the future");
-  if (notBefore !== undefined && notBefore > nowMs + LEEWAY_MS) throw refused("nbf is in the future");
+  if (issuedAt !== undefined && issuedAt > nowMs + CLOCK_LEEWAY_MS) throw refused("iat is in the future");
+  if (notBefore !== undefined && notBefore > nowMs + CLOCK_LEEWAY_MS) throw refused("nbf is in the future");
   if (issuedAt !== undefined && expiresAt <= issuedAt) throw refused("exp is before iat");
-  if (expiresAt <= nowMs) throw new MusterError("TOKEN_EXPIRED");
-  if (expiresAt - (issuedAt ?? nowMs) > maxLifetimeMs) throw refused("exp is further off than the longest life");
+  if (expiresAt + expiryLeewayMs <= nowMs) throw new MusterError("TOKEN_EXPIRED", { cause: new Error("exp is over") });
+  if (maxLifetimeMs !== undefined && expiresAt - (issuedAt ?? nowMs) > maxLifetimeMs)
+    throw refused("exp is further off than the longest life");
   return { issuedAt, expiresAt };
+}
+
+/**
+ * How old a JWT is that has passed `checkTimes`: by `iat` at most `maxAgeMs`; one that does not tell ends no later than that from now.
+ * TOKEN_INVALID.
+ */
+export function checkAge({ issuedAt, expiresAt }: CheckedTimes, maxAgeMs: number, nowMs: number): void {
+  if (issuedAt === undefined) {
+    if (expiresAt - nowMs > maxAgeMs + CLOCK_LEEWAY_MS) throw refused("iat is missing, and exp is far off");
+  } else if (nowMs - issuedAt > maxAgeMs + CLOCK_LEEWAY_MS) throw refused("iat is too long ago");
 }
 
 /** A NumericDate (RFC 7519 §2), whole or with a fraction, in milliseconds. */

@@ -18,11 +18,20 @@ export function parseStrictJson(bytes: Uint8Array, maxDepth: number): JsonObject
   } catch {
     throw new SyntaxError("not UTF-8");
   }
-  const value = JSON.parse(text) as JsonValue;
+  const value = parse(text);
   if (!isJsonObject(value)) throw new SyntaxError("not a JSON object");
   refuseDuplicates(text, maxDepth);
   refuseInexact(value);
   return value;
+}
+
+/** What the parser itself would say holds a part of the text. */
+function parse(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    throw new SyntaxError("not JSON");
+  }
 }
 
 /** Neither null nor an array. */
