@@ -38,8 +38,8 @@ export function providerService(ports: ProviderPorts): ProviderService {
         provider: providerMessage(await updateProvider(ports, scopeOf(context), provider?.id ?? "", change)),
       };
     },
-    async deleteProvider({ provider: id }, context) {
-      await deleteProvider(ports, scopeOf(context), id);
+    async deleteProvider({ provider: id, force }, context) {
+      await deleteProvider(ports, scopeOf(context), { id, force });
       return {};
     },
   };
