@@ -54,6 +54,32 @@ function claimsOf(claims: Claims): Claims {
 const token = (claims: Claims, header: Claims = {}, key: KeyObject = pair.privateKey) =>
   new SignJWT(claimsOf(claims)).setProtectedHeader({ alg: "RS256", kid: "one", typ: "JWT", ...header }).sign(key);
 
+const REFUSED: [what: string, claims: Claims, header?: Claims][] = [
+  ["another issuer", { iss: "https://securetoken.google.com/other" }],
+  ["another Firebase project", { aud: "other" }],
+  ["a list of audiences", { aud: ["my-app"] }],
+  ["an empty subject", { sub: "" }],
+  ["no subject", { sub: undefined }],
+  ["a subject of 129 characters", { sub: "a".repeat(129) }],
+  ["no beginning", { iat: undefined }],
+  ["a beginning in the future", { iat: Date.parse("2027-01-01") / SECOND }],
+  ["no end", { exp: undefined }],
+  ["an end in the past", { iat: 1, exp: 2 }],
+  ["no time of the sign-in", { auth_time: undefined }],
+  ["a sign-in in the future", { auth_time: Date.parse("2027-01-01") / SECOND }],
+  ["a sign-in in words", { auth_time: "now" }],
+  ["a tenant", { firebase: { sign_in_provider: "phone", tenant: "tenant-1" } }],
+  ["no method", { firebase: {} }],
+  ["nothing of Firebase", { firebase: undefined }],
+  ["a method of others", { firebase: { sign_in_provider: "google.com" } }],
+  ["no account", { firebase: { sign_in_provider: "anonymous" } }],
+  ["a method of the app's own", { firebase: { sign_in_provider: "custom" } }],
+  ["a method that objects have", { firebase: { sign_in_provider: "constructor" } }],
+  ["no kid", {}, { kid: undefined }],
+  ["a kid that Google has not", {}, { kid: "none" }],
+  ["another algorithm of the same key", {}, { alg: "RS512" }],
+];
+
 describe("an ID token of Firebase", () => {
   test("proves a phone, which is verified", async () => {
     const userData = { phone: "+14155550132", phone_verified: true };
@@ -89,31 +115,7 @@ describe("an ID token of Firebase", () => {
     expect((await refusal(byCertificates, await token(PHONE))).why).toBe("the provider has no such key");
   });
 
-  test.each<[what: string, claims: Claims, header?: Claims]>([
-    ["another issuer", { iss: "https://securetoken.google.com/other" }],
-    ["another Firebase project", { aud: "other" }],
-    ["a list of audiences", { aud: ["my-app"] }],
-    ["an empty subject", { sub: "" }],
-    ["no subject", { sub: undefined }],
-    ["a subject of 129 characters", { sub: "a".repeat(129) }],
-    ["no beginning", { iat: undefined }],
-    ["a beginning in the future", { iat: Date.parse("2027-01-01") / SECOND }],
-    ["no end", { exp: undefined }],
-    ["an end in the past", { iat: 1, exp: 2 }],
-    ["no time of the sign-in", { auth_time: undefined }],
-    ["a sign-in in the future", { auth_time: Date.parse("2027-01-01") / SECOND }],
-    ["a sign-in in words", { auth_time: "now" }],
-    ["a tenant", { firebase: { sign_in_provider: "phone", tenant: "tenant-1" } }],
-    ["no method", { firebase: {} }],
-    ["nothing of Firebase", { firebase: undefined }],
-    ["a method of others", { firebase: { sign_in_provider: "google.com" } }],
-    ["no account", { firebase: { sign_in_provider: "anonymous" } }],
-    ["a method of the app's own", { firebase: { sign_in_provider: "custom" } }],
-    ["a method that objects have", { firebase: { sign_in_provider: "constructor" } }],
-    ["no kid", {}, { kid: undefined }],
-    ["a kid that Google has not", {}, { kid: "none" }],
-    ["another algorithm of the same key", {}, { alg: "RS512" }],
-  ])("with %s is refused", async (_, claims, header) => {
+  test.each(REFUSED)("with %s is refused", async (_, claims, header) => {
     expect((await refusal(id, await token({ ...PHONE, ...claims }, header))).reason).toBe(HOLDS_NOT);
   });
 

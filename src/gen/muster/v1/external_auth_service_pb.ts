@@ -350,7 +350,7 @@ export type SignInWithProviderRequest = Message<"muster.v1.SignInWithProviderReq
 
   /**
    * The nonce that the app sent to the OpenID provider, if it sent one: the ID token must have it in its claim `nonce`, or the hexadecimal
-   * SHA-256 of it. Without one, an ID token with a nonce is refused.
+   * SHA-256 of it. Without one, an ID token with a nonce is refused. Not for providers of another kind.
    *
    * @generated from field: string nonce = 4;
    */
@@ -393,7 +393,7 @@ export type SignInWithProviderRequestJson = {
 
   /**
    * The nonce that the app sent to the OpenID provider, if it sent one: the ID token must have it in its claim `nonce`, or the hexadecimal
-   * SHA-256 of it. Without one, an ID token with a nonce is refused.
+   * SHA-256 of it. Without one, an ID token with a nonce is refused. Not for providers of another kind.
    *
    * @generated from field: string nonce = 4;
    */

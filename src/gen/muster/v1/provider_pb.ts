@@ -396,13 +396,15 @@ export const HttpConfigSchema: GenMessage<HttpConfig, {jsonType: HttpConfigJson}
 
 /**
  * Where in an answer the facts about the user are: each a JSON Pointer (RFC 6901), such as `/user/id`. What is not there, or null, counts as
- * left out. An answer of 200 with a subject proves the user; 400, 401, 403 and 404 refuse the credential; all else counts as out of order.
+ * left out, and so does a name, an email or a picture that cannot be one. An answer of 200 with a subject proves the user; 400, 401, 403 and 404
+ * refuse the credential; all else counts as out of order: a redirect, more than 64 KiB, what is no JSON or has a member twice, no answer within 5 s.
+ * After five such answers in a row nobody is sent there for 30 s.
  *
  * @generated from message muster.v1.HttpResponseMapping
  */
 export type HttpResponseMapping = Message<"muster.v1.HttpResponseMapping"> & {
   /**
-   * The user's id at the provider: text or a whole number, which never changes. Required.
+   * The user's id at the provider, which never changes: text of 1 to 255 bytes, or a whole number of at most 2⁵³ − 1. Required.
    *
    * @generated from field: string subject = 1;
    */
@@ -460,13 +462,15 @@ export type HttpResponseMapping = Message<"muster.v1.HttpResponseMapping"> & {
 
 /**
  * Where in an answer the facts about the user are: each a JSON Pointer (RFC 6901), such as `/user/id`. What is not there, or null, counts as
- * left out. An answer of 200 with a subject proves the user; 400, 401, 403 and 404 refuse the credential; all else counts as out of order.
+ * left out, and so does a name, an email or a picture that cannot be one. An answer of 200 with a subject proves the user; 400, 401, 403 and 404
+ * refuse the credential; all else counts as out of order: a redirect, more than 64 KiB, what is no JSON or has a member twice, no answer within 5 s.
+ * After five such answers in a row nobody is sent there for 30 s.
  *
  * @generated from message muster.v1.HttpResponseMapping
  */
 export type HttpResponseMappingJson = {
   /**
-   * The user's id at the provider: text or a whole number, which never changes. Required.
+   * The user's id at the provider, which never changes: text of 1 to 255 bytes, or a whole number of at most 2⁵³ − 1. Required.
    *
    * @generated from field: string subject = 1;
    */
