@@ -1,4 +1,5 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { externalJobs } from "./external-auth/external-jobs.ts";
 import { createFeatures, type FeaturePorts, type Features } from "./features.ts";
 import { createJobs } from "./jobs/jobs.ts";
 import { plainRoutes } from "./plain-routes.ts";
@@ -53,6 +54,7 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     ...features.avatars.jobs,
     ...tokenJobs(ports),
     ...sessionJobs(ports),
+    ...externalJobs(ports),
     ...revocationJobs(ports),
   ];
   resources.use(createJobs(ports, jobs));

@@ -1,6 +1,7 @@
 import type { EntitySchema } from "@mikro-orm/core";
 import { EventEntity } from "./events/event.entity.ts";
 import { IdentityEntity } from "./external-auth/identities/identity.entity.ts";
+import { ExternalKeyEntity } from "./external-auth/keys/external-key.entity.ts";
 import { ProviderEntity } from "./external-auth/providers/provider.entity.ts";
 import { PresenceEntity } from "./presence/presence.entity.ts";
 import { AccessKeyEntity } from "./projects/access-key.entity.ts";
@@ -23,6 +24,7 @@ export const ENTITIES: EntitySchema[] = [
   SigningKeyEntity,
   TokenEntity,
   PresenceEntity,
+  ExternalKeyEntity,
   ProviderEntity,
   IdentityEntity,
 ];

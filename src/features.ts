@@ -4,10 +4,11 @@ import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
 import { createEgress } from "./egress/create-egress.ts";
-import type { Egress } from "./egress/egress.ts";
 import { MusterError } from "./errors.ts";
 import { createExternalProviders } from "./external-auth/external-providers.ts";
+import { createExternalUsers } from "./external-auth/external-users.ts";
 import { createRemoteKeySets } from "./external-auth/remote-key-sets.ts";
+import { externalProfiles } from "./external-profiles.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
@@ -69,10 +70,9 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokens = tokensOf(ports, projects, sealer);
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
-  const egress = resources.use(egressOf(ports));
-  const senders = createSenders(config, { egress, clock, newId, logger });
+  const { egress, keySets, senders } = outsideOf(ports, resources);
   const signInPorts = { ...tokens, logger, attributes, passwords };
-  const keySets = createRemoteKeySets({ egress, clock, logger });
+  const check = createCheck();
   const engine = createPostgresEngine({ db, listener, notifier, logger });
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
@@ -91,7 +91,8 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
-    check: createCheck(),
+    check,
+    externalUsers: createExternalUsers({ ...signInPorts, ...externalProfiles(check), keySets, announceEnd }),
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
@@ -105,10 +106,12 @@ function tokensOf(ports: FeaturePorts, projects: ProjectDirectory, sealer: Seale
   return { ...tokens, logoutLinks: createLogoutLinks(config.encryptionKeys, publicUrl) };
 }
 
-/** What projects and outside parties are called by. */
-function egressOf({ config, clock, metrics }: FeaturePorts): Egress {
+/** What projects and outside parties are called by, the keys that these publish, and what brings messages to users. */
+function outsideOf({ config, clock, newId, logger, metrics }: FeaturePorts, resources: AsyncDisposableStack) {
   const onEnd = metrics.counterBy("outcome", "egress_requests", "Requests to other servers, by how they ended");
-  return createEgress({ allow: config.egressAllow, clock, onEnd });
+  const egress = resources.use(createEgress({ allow: config.egressAllow, clock, onEnd }));
+  const keySets = createRemoteKeySets({ egress, clock, logger });
+  return { egress, keySets, senders: createSenders(config, { egress, clock, newId, logger }) };
 }
 
 /** What sessions need beside the other features. */

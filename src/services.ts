@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { EXPORT_PORTS } from "./export-sections.ts";
+import { externalKeyService } from "./external-auth/external-key-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
 import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
@@ -76,7 +77,10 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),
   });
-  router.service(ExternalAuthService, { ...providerService(features.externalAuth) });
+  router.service(ExternalAuthService, {
+    ...externalKeyService({ ...grants, ...features.externalUsers }),
+    ...providerService(features.externalAuth),
+  });
   router.service(PresenceService, presenceService(presence, streams));
 }
 

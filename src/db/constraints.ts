@@ -18,6 +18,8 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
   users_project_id_fkey: "PROJECT_NOT_FOUND",
   access_keys_project_id_fkey: "PROJECT_NOT_FOUND",
   signing_keys_project_id_fkey: "PROJECT_NOT_FOUND",
+  external_keys_project_id_fkey: "PROJECT_NOT_FOUND",
+  external_jwts_project_id_fkey: "PROJECT_NOT_FOUND",
   tokens_user: "USER_NOT_FOUND",
   presences_user: "USER_NOT_FOUND",
   sessions_user: "USER_NOT_FOUND",

@@ -48,13 +48,23 @@ export function inUserData({ field, description }: Violation, root: string): Vio
   return { field: member ? `${root}.${member}${WHOLE.includes(member) ? "" : rest}` : field, description };
 }
 
-/** The outcome of work on a profile; what is wrong with that is told of the user data at `root`. */
-export async function toldOfUserData<T>(root: string, work: Promise<T>): Promise<T> {
+/**
+ * The outcome of work on a profile; what is wrong with that is told of the user data at `root`. `others`: what other fields than those of the
+ * profile came from.
+ */
+export async function toldOfUserData<T>(
+  root: string,
+  work: Promise<T>,
+  others: Readonly<Record<string, string>> = {},
+): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!(error instanceof MusterError) || !error.extra.violations) throw error;
-    const violations = error.extra.violations.map((violation) => inUserData(violation, root));
+    const violations = error.extra.violations.map((violation) => {
+      const field = others[violation.field];
+      return field ? { ...violation, field } : inUserData(violation, root);
+    });
     throw new MusterError(error.reason, { ...error.extra, violations });
   }
 }

@@ -6,6 +6,8 @@ import { inspectSession } from "./inspect-session.ts";
 import { createKeepAlive, type OpenSessions } from "./keep-alive.ts";
 import type { ResetPorts } from "./request-password-reset.ts";
 
+export { type Client, createGrant, type SessionPorts, type SignedIn } from "./create-grant.ts";
+
 /** What the feature needs of the process. */
 export interface SessionsOptions extends Omit<ResetPorts, "background"> {
   /** The sessions that streams are open in. */

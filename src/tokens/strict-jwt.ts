@@ -6,6 +6,8 @@ export const MAX_TOKEN_LENGTH = 16_384;
 /** The deepest nesting of a header or of claims; the outermost object counts as 1. */
 export const MAX_JSON_DEPTH = 16;
 const MAX_KEY_ID_LENGTH = 255;
+/** Characters of what somebody else wrote that a message repeats. */
+const MAX_TOLD = 64;
 
 /** What a header may hold besides `alg`, `kid` and `typ`, and what it must say. */
 export interface JwtForm {
@@ -48,7 +50,7 @@ export function parseJwt(token: string, form: JwtForm): ParsedJwt {
 function checkHeader(members: JsonObject, { type, otherHeaderMembers = [] }: JwtForm): void {
   for (const name of Object.keys(members))
     if (!HEADER_MEMBERS.includes(name) && !otherHeaderMembers.includes(name))
-      throw refused("header: a member is not allowed");
+      throw refused(`header: ${JSON.stringify(name.slice(0, MAX_TOLD))} is not allowed`);
   if (type === undefined ? members.typ !== undefined && typeof members.typ !== "string" : members.typ !== type)
     throw refused("header: typ is another one");
 }

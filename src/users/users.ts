@@ -1,5 +1,6 @@
 /** What other features may use of this one. */
 
+export { adoptExternalId } from "./adopt-external-id.ts";
 export type { AnnounceDeletion } from "./announce-deletion.ts";
 export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from "./attribute-definitions.ts";
 export { createUser, promoteGuest } from "./create-user.ts";
@@ -11,5 +12,13 @@ export { keepPasswordSql } from "./passwords/password-statements.ts";
 export type { Passwords, VerifiedPassword } from "./passwords/passwords.ts";
 export type { ProfileChange } from "./profile.ts";
 export { blockedSql } from "./suspension.ts";
+export {
+  type SettledUser,
+  settleUser,
+  type UpsertedUser,
+  type UserPorts,
+  type WritePorts,
+  writeUser,
+} from "./upsert-user.ts";
 export { KEYS, type UserKey } from "./user-key.ts";
 export { asRowOf as userRowSql, qualified as userColumns, type UserRow } from "./user-statements.ts";

@@ -13,6 +13,8 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   projects: "what a project is called and how it is set",
   access_keys: "credentials of the project's own servers",
   signing_keys: "keys that sign for all users of a project",
+  external_keys: "keys of the project's own system, which signs for all its users",
+  external_jwts: "digests of what JWTs call themselves, which nobody can be found by",
   providers: "who else may prove a user, not whom",
   attribute_definitions: "what values users may have, not those they have",
   deleted_users: "ids of users that are gone: there is nobody to export",

@@ -29,6 +29,7 @@ const WITHOUT_ENTITY = [
   "sessions",
   "attempts",
   "password_resets",
+  "external_jwts",
 ];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */

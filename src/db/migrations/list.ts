@@ -24,6 +24,7 @@ import { Attempts } from "./2026-11-22-15-attempts.ts";
 import { RetrievalStatistics } from "./2026-11-22-16-retrieval-statistics.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
+import { ExternalKeys } from "./2026-11-22-20-external-keys.ts";
 import { Providers } from "./2026-11-22-21-providers.ts";
 import { Identities } from "./2026-11-22-22-identities.ts";
 
@@ -56,6 +57,7 @@ export const MIGRATIONS = [
   { name: "2026-11-22-15-attempts", class: Attempts },
   { name: "2026-11-22-18-password-resets", class: PasswordResets },
   { name: "2026-11-22-16-retrieval-statistics", class: RetrievalStatistics },
+  { name: "2026-11-22-20-external-keys", class: ExternalKeys },
   { name: "2026-11-22-21-providers", class: Providers },
   { name: "2026-11-22-22-identities", class: Identities },
 ] as const;
