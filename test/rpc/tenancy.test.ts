@@ -18,6 +18,9 @@ await theirs.system(UserService).upsertUser({ externalId: "alice", user: { name:
 await theirs.system(UserService).defineAttribute({ definition: { key: "secretName", contentTypes: ["text/plain"] } });
 const config = { case: "oidc", value: { issuer: "https://secret-issuer.example", clientId: "app" } } as const;
 await theirs.system(ExternalAuthService).createProvider({ provider: { id: "theirs", config } });
+const { key: theirExternal } = await theirs
+  .system(ExternalAuthService)
+  .rotateExternalKey({ key: { case: "generate", value: {} } });
 const suspended = await theirs
   .system(UserService)
   .suspendUser({ ref: { ref: { case: "externalId", value: "alice" } }, suspension: { reason: "secretReason" } });
@@ -108,6 +111,10 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   RevokeToken: [{ tokenId: theirToken }, "answered"],
   RevokeUserTokens: [{ ref: { id: userId } }, "answered"],
   WatchRevocations: [{}, "answered"],
+  VerifyExternalUser: [{ projectId: theirs.id, userJwt: "x" }, "PROJECT_NOT_FOUND"],
+  ExplainExternalToken: [{ userJwt: "x" }, "answered"],
+  RotateExternalKey: [{ generate: {}, revokePrevious: true }, "answered"],
+  ListExternalKeys: [{}, "answered"],
   CreateProvider: [{ provider: { id: "theirs", oidc: { issuer: "https://mine.example", clientId: "x" } } }, "answered"],
   ListProviders: [{}, "answered"],
   DeleteProvider: [{ provider: "theirs", force: true }, "answered"],
@@ -149,6 +156,8 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     "secretName",
     "secretReason",
     "secret-issuer",
+    theirExternal?.id ?? "",
+    theirExternal?.keyId ?? "",
     theirs.id,
     key,
     theirRevoked,
@@ -173,6 +182,8 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     expect(session?.refreshTokenExpireTime).toEqual(theirGrant?.refreshTokenExpireTime);
     const { provider: theirProvider } = await theirs.system(ExternalAuthService).getProvider({ provider: "theirs" });
     expect(theirProvider).toMatchObject({ disabled: false, config });
+    const external = await theirs.system(ExternalAuthService).listExternalKeys({});
+    expect(external.keys).toEqual([theirExternal]);
     expect(keys.map(({ id, revokeTime }) => [id, revokeTime])).toEqual([[key, undefined]]);
   });
 });

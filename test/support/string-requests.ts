@@ -57,6 +57,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   DeleteAttributeDefinition: () => ({ key: "spare" }),
   DeleteProvider: () => ({ provider: "spare" }),
   DeleteSession: ({ sessionId }) => ({ sessionId }),
+  ExplainExternalToken: () => ({ userJwt: "x" }),
   ExtendToken: ({ tokenId }) => ({ tokenId }),
   GetProvider: () => ({ provider: PROVIDER }),
   GetToken: ({ tokenId }) => ({ tokenId }),
@@ -69,6 +70,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   ResetPassword: () => ({ token: "x", password: PASSWORD }),
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
   RevokeToken: ({ tokenId }) => ({ tokenId }),
+  RotateExternalKey: () => ({ key: { case: "generate", value: {} } }),
   RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),
   SetAvatar: () => ({ image: new Uint8Array([1]) }),
@@ -79,6 +81,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   UpdateProject: () => ({ displayName: "P" }),
   UpdateProvider: () => ({ provider: { id: PROVIDER, config: OIDC } }),
   UpdateUser: () => ({ user: {} }),
+  VerifyExternalUser: () => ({ userJwt: "x" }),
   VerifyLocator: (_, slot) => ({ locator: locatorOf(slot), code: "00000000" }),
   VerifyToken: ({ token }) => ({ token }),
 };
@@ -88,6 +91,7 @@ export const FAILS: Record<string, string> = {
   ChangePassword: "CREDENTIALS_REJECTED",
   ResetPassword: "RESET_TOKEN_INVALID",
   SetAvatar: "AVATAR_INVALID",
+  VerifyExternalUser: "EXTERNAL_JWT_INVALID",
   VerifyLocator: "VERIFICATION_CODE_INVALID",
 };
 

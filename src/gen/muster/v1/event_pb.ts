@@ -231,7 +231,8 @@ export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEve
   messageDesc(file_muster_v1_event, 3);
 
 /**
- * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`.
+ * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`; or a verified
+ * email gave a user the external id that it has in the customer's own system (VerifyExternalUser).
  *
  * @generated from message muster.v1.IdentityLinkedEvent
  */
@@ -251,14 +252,14 @@ export type IdentityLinkedEvent = Message<"muster.v1.IdentityLinkedEvent"> & {
   externalId: string;
 
   /**
-   * The provider.
+   * The provider; empty: the customer's own system.
    *
    * @generated from field: string provider = 3;
    */
   provider: string;
 
   /**
-   * The user's id at the provider.
+   * The user's id there.
    *
    * @generated from field: string subject = 4;
    */
@@ -266,7 +267,8 @@ export type IdentityLinkedEvent = Message<"muster.v1.IdentityLinkedEvent"> & {
 };
 
 /**
- * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`.
+ * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`; or a verified
+ * email gave a user the external id that it has in the customer's own system (VerifyExternalUser).
  *
  * @generated from message muster.v1.IdentityLinkedEvent
  */
@@ -286,14 +288,14 @@ export type IdentityLinkedEventJson = {
   externalId?: string;
 
   /**
-   * The provider.
+   * The provider; empty: the customer's own system.
    *
    * @generated from field: string provider = 3;
    */
   provider?: string;
 
   /**
-   * The user's id at the provider.
+   * The user's id there.
    *
    * @generated from field: string subject = 4;
    */

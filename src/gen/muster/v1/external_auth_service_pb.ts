@@ -41,9 +41,10 @@ export type VerifyExternalUserRequest = Message<"muster.v1.VerifyExternalUserReq
 
   /**
    * The JWT, a signed one in its compact form, up to 16 KiB. Its claims: `sub`, the external id; `iss`, the project id, or `aud`, which holds
-   * it; `exp`; and, as they are needed, `iat`, `nbf`, `jti` and `userData`, an object with what is known of the user: `email`, `email_verified`, `name`, `username`, `avatar`,
-   * `bio`, `website`, `location` (latitude and longitude, or a GeoJSON Point), `birthdate` (`YYYY-MM-DD`), `metadata`, `secureMetadata`. What it leaves out is not
-   * touched; null empties. Times may be off by 60 s.
+   * it; `exp`; and, as they are needed, `iat`, `nbf`, `jti` and `userData`, an object with what is known of the user: `email`, `email_verified`,
+   * `phone`, `phone_verified`, `name`, `username`, `avatar`, `bio`, `website`, `location` (latitude and longitude, or a GeoJSON Point), `birthdate`
+   * (`YYYY-MM-DD`), `time_zone`, `metadata`, `secureMetadata`. What it leaves out is not touched; null empties; others are passed over. Times may
+   * be off by 60 s.
    *
    * @generated from field: string user_jwt = 2;
    */
@@ -72,9 +73,10 @@ export type VerifyExternalUserRequestJson = {
 
   /**
    * The JWT, a signed one in its compact form, up to 16 KiB. Its claims: `sub`, the external id; `iss`, the project id, or `aud`, which holds
-   * it; `exp`; and, as they are needed, `iat`, `nbf`, `jti` and `userData`, an object with what is known of the user: `email`, `email_verified`, `name`, `username`, `avatar`,
-   * `bio`, `website`, `location` (latitude and longitude, or a GeoJSON Point), `birthdate` (`YYYY-MM-DD`), `metadata`, `secureMetadata`. What it leaves out is not
-   * touched; null empties. Times may be off by 60 s.
+   * it; `exp`; and, as they are needed, `iat`, `nbf`, `jti` and `userData`, an object with what is known of the user: `email`, `email_verified`,
+   * `phone`, `phone_verified`, `name`, `username`, `avatar`, `bio`, `website`, `location` (latitude and longitude, or a GeoJSON Point), `birthdate`
+   * (`YYYY-MM-DD`), `time_zone`, `metadata`, `secureMetadata`. What it leaves out is not touched; null empties; others are passed over. Times may
+   * be off by 60 s.
    *
    * @generated from field: string user_jwt = 2;
    */
@@ -215,7 +217,7 @@ export type ExplainExternalTokenResponse = Message<"muster.v1.ExplainExternalTok
 
   /**
    * The fields of `User` that the sign-in would write with another value than they have, in the names of the proto; of a user to be made, all that it
-   * would have.
+   * would have. Without those that the server sets, and `locators`, which follow from others.
    *
    * @generated from field: repeated string would_update = 3;
    */
@@ -244,7 +246,7 @@ export type ExplainExternalTokenResponseJson = {
 
   /**
    * The fields of `User` that the sign-in would write with another value than they have, in the names of the proto; of a user to be made, all that it
-   * would have.
+   * would have. Without those that the server sets, and `locators`, which follow from others.
    *
    * @generated from field: repeated string would_update = 3;
    */
@@ -265,7 +267,7 @@ export const ExplainExternalTokenResponseSchema: GenMessage<ExplainExternalToken
  */
 export type ExternalTokenCheck = Message<"muster.v1.ExternalTokenCheck"> & {
   /**
-   * Which one: `form`, `keys`, `project`, `key`, `signature`, `subject`, `times`, `age`, `single_use`, `profile`, `user`.
+   * Which one: `form`, `keys`, `project`, `key`, `signature`, `subject`, `times`, `age`, `profile`, `single_use`, `user`.
    *
    * @generated from field: string name = 1;
    */
@@ -293,7 +295,7 @@ export type ExternalTokenCheck = Message<"muster.v1.ExternalTokenCheck"> & {
  */
 export type ExternalTokenCheckJson = {
   /**
-   * Which one: `form`, `keys`, `project`, `key`, `signature`, `subject`, `times`, `age`, `single_use`, `profile`, `user`.
+   * Which one: `form`, `keys`, `project`, `key`, `signature`, `subject`, `times`, `age`, `profile`, `single_use`, `user`.
    *
    * @generated from field: string name = 1;
    */
@@ -525,7 +527,8 @@ export type RotateExternalKeyRequest = Message<"muster.v1.RotateExternalKeyReque
    */
   key: {
     /**
-     * A public key in PEM, `-----BEGIN PUBLIC KEY-----` (SPKI) or an X.509 certificate, up to 16 KiB. A private key is refused.
+     * A public key in PEM, `-----BEGIN PUBLIC KEY-----` (SPKI; or PKCS #1 of RSA), or an X.509 certificate, of which nothing but the key counts,
+     * up to 16 KiB. A private key is refused.
      *
      * @generated from field: string public_key_pem = 1;
      */
@@ -566,7 +569,7 @@ export type RotateExternalKeyRequest = Message<"muster.v1.RotateExternalKeyReque
 
   /**
    * The one `alg` that JWTs of the key may have, where the key itself does not say: for a PEM of RSA, and a JWK without `alg`. Left out, an
-   * RSA key takes all six of RSA; other keys have but one.
+   * RSA key takes all six of RSA; other keys have but one. Not for a `jwks_uri` and a key to be generated.
    *
    * @generated from field: string algorithm = 6;
    */
@@ -587,7 +590,8 @@ export type RotateExternalKeyRequest = Message<"muster.v1.RotateExternalKeyReque
  */
 export type RotateExternalKeyRequestJson = {
   /**
-   * A public key in PEM, `-----BEGIN PUBLIC KEY-----` (SPKI) or an X.509 certificate, up to 16 KiB. A private key is refused.
+   * A public key in PEM, `-----BEGIN PUBLIC KEY-----` (SPKI; or PKCS #1 of RSA), or an X.509 certificate, of which nothing but the key counts,
+   * up to 16 KiB. A private key is refused.
    *
    * @generated from field: string public_key_pem = 1;
    */
@@ -623,7 +627,7 @@ export type RotateExternalKeyRequestJson = {
 
   /**
    * The one `alg` that JWTs of the key may have, where the key itself does not say: for a PEM of RSA, and a JWK without `alg`. Left out, an
-   * RSA key takes all six of RSA; other keys have but one.
+   * RSA key takes all six of RSA; other keys have but one. Not for a `jwks_uri` and a key to be generated.
    *
    * @generated from field: string algorithm = 6;
    */
@@ -1406,12 +1410,15 @@ export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse, {j
 export const ExternalAuthService: GenService<{
   /**
    * Signs in a user of the customer's own system by a JWT that this signed with the project's external key; its `sub` is the external id. Makes
-   * the user, or brings its profile up to date; what is as it was is not written. The answer has the user's suspensions. Reasons:
+   * the user, or brings its profile up to date; what is as it was is not written. An email or a phone that another user holds is left out;
+   * with `link_by_verified_email`, a verified email whose holder has verified it too and has no external id but its own id makes `sub` the
+   * external id of that user. The answer has the user's suspensions. Reasons:
    * EXTERNAL_JWT_MISSING, EXTERNAL_KEYS_MISSING (the project has none), EXTERNAL_JWT_INVALID (malformed, of another key, over, too old, or used
-   * before: ExplainExternalToken says which), EXTERNAL_PROJECT_MISMATCH, REQUEST_INVALID (signed data that breaks a rule of the profile),
-   * LOGIN_TAKEN, LOCATOR_TAKEN (a phone), IDENTITY_CONFLICT (`sub` is one user, its verified email another), USER_SUSPENDED, USER_NOT_FOUND (deleted in the
+   * before: ExplainExternalToken says which), EXTERNAL_PROJECT_MISMATCH, REQUEST_INVALID (signed data that breaks a rule of the profile, by
+   * the path of the member, such as `user_jwt.userData.birthdate`), LOGIN_TAKEN, IDENTITY_CONFLICT (a verified email whose holder can be
+   * linked but is another user than `sub`, or has another external id), USER_SUSPENDED, USER_NOT_FOUND (deleted in the
    * same moment), PROVIDER_UNAVAILABLE (the `jwks_uri` cannot be reached), PROJECT_NOT_FOUND, RATE_LIMITED, ORIGIN_NOT_ALLOWED (`cookie_only`
-   * from a page that is given no cookies).
+   * from a page that is given no cookies). A JWT that is good once is used up when all else of it was accepted, also where the sign-in then fails.
    *
    * @generated from rpc muster.v1.ExternalAuthService.VerifyExternalUser
    */
@@ -1421,8 +1428,8 @@ export const ExternalAuthService: GenService<{
     output: typeof VerifyExternalUserResponseSchema;
   },
   /**
-   * Says check by check what VerifyExternalUser makes of a JWT, and what it would write. Writes nothing, and does not use the JWT up.
-   * Reasons: EXTERNAL_JWT_MISSING, PROVIDER_UNAVAILABLE.
+   * Says check by check what VerifyExternalUser makes of a JWT, and what it would write: the same checks, of which what is written is taken back.
+   * Writes nothing, and does not use the JWT up. Reasons: EXTERNAL_JWT_MISSING, PROVIDER_UNAVAILABLE.
    *
    * @generated from rpc muster.v1.ExternalAuthService.ExplainExternalToken
    */
@@ -1447,8 +1454,9 @@ export const ExternalAuthService: GenService<{
   },
   /**
    * Registers the key that JWTs of the customer's own system are verified by from now on. The one before stays good until `previous_ttl` is over;
-   * the one before that goes. Registering the current key again changes nothing. Reasons: REQUEST_INVALID, PROVIDER_UNAVAILABLE (nothing usable is at the
-   * `jwks_uri`).
+   * the one before that goes. Registering the current key again makes no other. What a new key signs is taken at once, and what a key that was
+   * taken away has signed is refused within a second, on every server; sessions go on. Reasons: REQUEST_INVALID (also for a `jwks_uri`
+   * without a key that can be used), PROVIDER_UNAVAILABLE (the `jwks_uri` cannot be reached).
    *
    * @generated from rpc muster.v1.ExternalAuthService.RotateExternalKey
    */
