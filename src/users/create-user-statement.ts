@@ -17,11 +17,19 @@ const passwordSql = (phc: string, time: string) =>
   });
 
 /**
- * A user made for its own sake: $1 project, $2 time, $3 id, which is its external id too, $4 event id, $5 whether it is a guest, $6 the hash of
- * its password (null: none), then the profile columns.
+ * The SQL of what else a statement does for a user it makes, which `written` has: `parameter(0)` is the first one beyond those of the user. What reads
+ * from `event` comes after `user.created`.
  */
-export const CREATE_USER: Statement = {
-  name: "users_create",
+export type AlsoSql = (parameter: (index: number) => string) => string;
+
+const AFTER_PROFILE = PROFILE_COLUMNS.length + 7;
+
+/**
+ * A user made for its own sake: $1 project, $2 time, $3 id, which is its external id too, $4 event id, $5 whether it is a guest, $6 the hash of
+ * its password (null: none), then the profile columns, then what `also` takes: further parts of the `with`.
+ */
+export const newUserStatement = (name: string, also: AlsoSql = () => ""): Statement => ({
+  name,
   text: `
     with written as (
       insert into users as u (project_id, id, external_id, guest, ${PROFILE_NAMES}, create_time, update_time)
@@ -37,9 +45,12 @@ export const CREATE_USER: Statement = {
       userId: "written.id",
       data: CREATED_EVENT,
       createTime: "$2::timestamptz",
-    })})
+    })} returning 'user.created' as told) ${also((index) => `$${AFTER_PROFILE + index}`)}
     select ${AS_ROW} from written`,
-};
+});
+
+/** A user, and nothing else. */
+export const CREATE_USER = newUserStatement("users_create");
 
 /**
  * A guest that becomes a full user: $1 project, $2 mask, $3 time, $4 id, $5 the hash of its password, then the profile columns, then the keys

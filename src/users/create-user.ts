@@ -1,4 +1,4 @@
-import { query } from "../db/statement.ts";
+import { query, type Statement } from "../db/statement.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import { CREATE_USER, PROMOTE_GUEST } from "./create-user-statement.ts";
 import type { ProjectScope } from "./find-user.ts";
@@ -15,19 +15,32 @@ export interface NewUser {
   readonly passwordHash?: string;
 }
 
+/** What else is done in the statement that makes a user. */
+export interface WithNewUser {
+  /** Of `newUserStatement`. */
+  readonly statement: Statement;
+  /** What it takes beyond the user. */
+  readonly values: readonly unknown[];
+}
+
 export type CreateUserPorts = Pick<UserPorts, "db" | "clock" | "newId" | "attributes">;
 
 /**
- * Makes a user whose external id is its id, with its password and its `user.created`: one statement. LOGIN_TAKEN, LOCATOR_TAKEN,
+ * Makes a user whose external id is its id, with its password, its `user.created` and what else is asked for: one statement. LOGIN_TAKEN, LOCATOR_TAKEN,
  * PROJECT_NOT_FOUND; REQUEST_INVALID for a login against the rules, and it or PRINCIPAL_NOT_ALLOWED for attributes.
  */
-export async function createUser(ports: CreateUserPorts, scope: ProjectScope, input: NewUser): Promise<UserRow> {
+export async function createUser(
+  ports: CreateUserPorts,
+  scope: ProjectScope,
+  input: NewUser,
+  { statement, values: more }: WithNewUser = { statement: CREATE_USER, values: [] },
+): Promise<UserRow> {
   const { db, clock, newId } = ports;
   await requireLogin(db, scope, input.change);
   const { values } = await settleAttributes(ports.attributes, scope.projectId, input.change);
   const columns = PROFILE_COLUMNS.map((column) => column.value(values));
   const head = [scope.projectId, new Date(clock.now()), newId(), newId(), input.guest, input.passwordHash ?? null];
-  const [user] = await query<UserRow>(db.pool, CREATE_USER, [...head, ...columns], scope.signal);
+  const [user] = await query<UserRow>(db.pool, statement, [...head, ...columns, ...more], scope.signal);
   if (!user) throw new Error("a user was not made");
   return user;
 }

@@ -4,6 +4,7 @@ export { adoptExternalId } from "./adopt-external-id.ts";
 export type { AnnounceDeletion } from "./announce-deletion.ts";
 export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from "./attribute-definitions.ts";
 export { createUser, promoteGuest } from "./create-user.ts";
+export { newUserStatement } from "./create-user-statement.ts";
 export { mailboxOf } from "./email-address.ts";
 export { findUserIds, getUser, type ProjectScope, requireUser, type UserIdentity } from "./find-user.ts";
 export { markVerified, withLockedUser } from "./held-locators.ts";
@@ -20,5 +21,6 @@ export {
   type WritePorts,
   writeUser,
 } from "./upsert-user.ts";
+export type { User as LockedUser } from "./user.entity.ts";
 export { KEYS, type UserKey } from "./user-key.ts";
 export { asRowOf as userRowSql, qualified as userColumns, type UserRow } from "./user-statements.ts";
