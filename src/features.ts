@@ -7,6 +7,7 @@ import { createEgress } from "./egress/create-egress.ts";
 import { MusterError } from "./errors.ts";
 import { createExternalProviders } from "./external-auth/external-providers.ts";
 import { createExternalUsers } from "./external-auth/external-users.ts";
+import { createDisown } from "./external-auth/identities/disown-identities.ts";
 import { createRemoteKeySets } from "./external-auth/remote-key-sets.ts";
 import { externalProfiles } from "./external-profiles.ts";
 import type { NewId } from "./ids.ts";
@@ -115,11 +116,12 @@ function outsideOf({ config, clock, newId, logger, metrics }: FeaturePorts, reso
 }
 
 /** What sessions need beside the other features. */
-const sessionPortsOf = ({ config, db, metrics, streams }: FeaturePorts) => ({
+const sessionPortsOf = ({ config, db, newId, metrics, streams }: FeaturePorts) => ({
   attempts: createAttempts(db, config.rateFactor),
   passwordResetUrl: config.passwordResetUrl,
   onReuse: metrics.counter("refresh_reuse", "Refresh tokens that were used again after their time"),
   openSessions: () => sessionsOf(streams),
+  disownIdentities: createDisown(newId),
 });
 
 /** The sessions whose tokens the open streams were opened with. */

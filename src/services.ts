@@ -1,7 +1,8 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { EXPORT_PORTS } from "./export-sections.ts";
 import { externalKeyService } from "./external-auth/external-key-service.ts";
+import { identityService } from "./external-auth/identity-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
 import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
@@ -18,8 +19,10 @@ import { statusOf } from "./rpc/map-errors.ts";
 import type { PageOrigins } from "./rpc/page-origin.ts";
 import { createSessionCookies } from "./rpc/session-cookies.ts";
 import type { MessageLimit } from "./rpc/strict-decode-request.ts";
+import type { GrantPorts } from "./sessions/grant-message.ts";
 import { refreshService } from "./sessions/refresh-service.ts";
 import { sessionService } from "./sessions/session-service.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { profileChange, userMessage } from "./users/user-message.ts";
 import { userService } from "./users/user-service.ts";
@@ -77,11 +80,23 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),
   });
-  router.service(ExternalAuthService, {
-    ...externalKeyService({ ...grants, ...features.externalUsers }),
-    ...providerService(features.externalAuth),
-  });
+  router.service(ExternalAuthService, externalAuthService(features, grants));
   router.service(PresenceService, presenceService(presence, streams));
+}
+
+/** ExternalAuthService of its parts. */
+function externalAuthService(
+  features: Features,
+  grants: GrantPorts & Sessions,
+): ServiceImpl<typeof ExternalAuthService> {
+  const { externalAuth, externalUsers } = features;
+  const { proveUser } = externalAuth;
+  const hasExternalKey = async (projectId: string) => (await externalUsers.externalKeys.of(projectId)).length > 0;
+  return {
+    ...externalKeyService({ ...grants, ...externalUsers }),
+    ...providerService(externalAuth),
+    ...identityService({ ...grants, ...externalUsers, proveUser, hasExternalKey }),
+  };
 }
 
 /** Whose pages may call. */

@@ -1,6 +1,7 @@
+import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { blockedSql, KEYS, mailboxOf, type ProjectScope } from "../users/users.ts";
+import { blockedSql, KEYS, type LockedUser, mailboxOf, type ProjectScope } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
 import type { PasswordChangePorts } from "./change-password.ts";
 import { newResetToken, RESET_TTL_MS } from "./reset-token.ts";
@@ -8,6 +9,8 @@ import { newResetToken, RESET_TTL_MS } from "./reset-token.ts";
 export interface ResetPorts extends PasswordChangePorts {
   /** The link, with `{token}` and maybe `{project_id}` in it. */
   readonly passwordResetUrl: string | undefined;
+  /** Takes from a locked user the identities whose providers do not say that they verified the email, as it is compared. */
+  disownIdentities(em: SqlEntityManager, user: LockedUser, emailKey: string, now: Date): Promise<void>;
 }
 
 /**

@@ -15,7 +15,8 @@ const FIND_RESET: Statement = {
 
 /**
  * Gives a user another password by the token of a link: of any number of calls with one token one does. All that the user is signed in by ends,
- * and its email is verified. RESET_TOKEN_INVALID, PASSWORD_WEAK, RATE_LIMITED, PROJECT_NOT_FOUND.
+ * and its email is verified; if it
+ * was not, identities go that do not stand for it. RESET_TOKEN_INVALID, PASSWORD_WEAK, RATE_LIMITED, PROJECT_NOT_FOUND.
  */
 export async function resetPassword(
   ports: ResetPorts,
@@ -38,7 +39,10 @@ export async function resetPassword(
     const now = new Date(clock.now());
     const emailKey = await useToken(em, projectId, digest, now);
     // Whoever has the address now is somebody else.
-    if (emailKey === undefined || !markVerified(held, emailKey, now)) throw new MusterError("RESET_TOKEN_INVALID");
+    const verified = emailKey === undefined ? undefined : markVerified(held, emailKey, now);
+    if (emailKey === undefined || !verified) throw new MusterError("RESET_TOKEN_INVALID");
+    // Until now anybody may have used the user under an email of somebody else, and linked what would still let it in.
+    if (verified.isNews) await ports.disownIdentities(em, held, emailKey, now);
     await keepPassword(em, { projectId, userId, phc, time: now });
     await forgetResets(em, projectId, userId);
     const beforeTime = beforeTimeAt(now.getTime());

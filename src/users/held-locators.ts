@@ -63,17 +63,17 @@ export function hold(user: User, locators: readonly HeldLocator[], now: Date): v
   user.version += 1;
 }
 
-/** Makes an email of a user verified; false: the user does not hold it. */
-export function markVerified(user: User, emailKey: string, now: Date): boolean {
+/** Makes an email of a user verified, and says whether it was not before; undefined: the user does not hold it. */
+export function markVerified(user: User, emailKey: string, now: Date): { readonly isNews: boolean } | undefined {
   const email = user.locators.find((it) => isSameLocator(it, { type: "email", key: emailKey }));
-  if (!email) return false;
+  if (!email) return undefined;
   const verified = { ...email, verified: true };
   hold(
     user,
     user.locators.map((it) => (it === email ? verified : it)),
     now,
   );
-  return true;
+  return { isNews: !email.verified };
 }
 
 /** The address among those a user holds. LOCATOR_NOT_FOUND. */

@@ -104,14 +104,15 @@ function ofBatch(answer: Message): Outcome {
 
 /** What the server has of what an answer tells. */
 async function stored({ users, presences, projects, auth }: World, answer: Message): Promise<[DescMethod, Message][]> {
-  const { user, presence, project, key, definition, provider } = answer as unknown as Record<
+  const { user, presence, project, key, definition, provider, identity } = answer as unknown as Record<
     string,
-    { id: string } | undefined
+    { id: string; userId?: string } | undefined
   >;
   const [only] = (answer as { results?: BatchUpsertUsersResult[] }).results ?? [];
-  const userId = only?.user?.id ?? user?.id ?? (presence as { userId?: string } | undefined)?.userId;
+  const userId = only?.user?.id ?? user?.id ?? (presence ?? identity)?.userId;
   const ref = { ref: { case: "id" as const, value: userId ?? "" } };
   if (presence) return [[PresenceService.method.getPresence, await presences.getPresence({ ref })]];
+  if (identity) return [[ExternalAuthService.method.listIdentities, await auth.listIdentities({ ref })]];
   if (userId) return [[UserService.method.getUser, await users.getUser({ ref })]];
   if (project) {
     const projectId = project.id;
@@ -154,7 +155,7 @@ async function fateIn(world: World, method: DescMethod, place: StringPlace, text
 /** Those that change the one thing that they all are about. */
 const ONE_BY_ONE = ["UpdateProject", "UpdateProvider"];
 /** How many calls a project takes of those that leave less for the next place: of keys, and of logins in two places. */
-const MOST: Record<string, number> = { CreateAccessKey: 90, CreateProvider: 45, SignUp: 1_000 };
+const MOST: Record<string, number> = { CreateAccessKey: 90, CreateProvider: 45, LinkIdentity: 200, SignUp: 1_000 };
 
 async function fatesIn(given: World, method: DescMethod, place: StringPlace, strings: readonly string[]) {
   const atOnce = ONE_BY_ONE.includes(method.name) ? 1 : SLOTS;

@@ -17,10 +17,14 @@ const { id: userId, token } = await theirs.signedInUser("alice");
 await theirs.system(UserService).upsertUser({ externalId: "alice", user: { name: "Secret Name" } });
 await theirs.system(UserService).defineAttribute({ definition: { key: "secretName", contentTypes: ["text/plain"] } });
 const config = { case: "oidc", value: { issuer: "https://secret-issuer.example", clientId: "app" } } as const;
-await theirs.system(ExternalAuthService).createProvider({ provider: { id: "theirs", config } });
 const { key: theirExternal } = await theirs
   .system(ExternalAuthService)
   .rotateExternalKey({ key: { case: "generate", value: {} } });
+for (const id of ["theirs", "shared"])
+  await theirs.system(ExternalAuthService).createProvider({ provider: { id, config } });
+const theirIdentity = { ref: { ref: { case: "id", value: userId } }, provider: "theirs" } as const;
+const secretSubject = { case: "subject", value: "secretSubject" } as const;
+await theirs.system(ExternalAuthService).linkIdentity({ ...theirIdentity, proof: secretSubject });
 const suspended = await theirs
   .system(UserService)
   .suspendUser({ ref: { ref: { case: "externalId", value: "alice" } }, suspension: { reason: "secretReason" } });
@@ -115,11 +119,15 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   ExplainExternalToken: [{ userJwt: "x" }, "answered"],
   RotateExternalKey: [{ generate: {}, revokePrevious: true }, "answered"],
   ListExternalKeys: [{}, "answered"],
-  CreateProvider: [{ provider: { id: "theirs", oidc: { issuer: "https://mine.example", clientId: "x" } } }, "answered"],
+  CreateProvider: [{ provider: { id: "shared", oidc: { issuer: "https://mine.example", clientId: "x" } } }, "answered"],
   ListProviders: [{}, "answered"],
   DeleteProvider: [{ provider: "theirs", force: true }, "answered"],
   GetProvider: [{ provider: "theirs" }, "PROVIDER_NOT_FOUND"],
   UpdateProvider: [{ provider: { id: "theirs", disabled: true } }, "PROVIDER_NOT_FOUND"],
+  SignInWithProvider: [{ projectId: theirs.id, provider: "theirs", credential: "x" }, "PROJECT_NOT_FOUND"],
+  LinkIdentity: [{ ref: { id: userId }, provider: "theirs", subject: "secretSubject" }, "USER_NOT_FOUND"],
+  ListIdentities: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
+  UnlinkIdentity: [{ ref: { id: userId }, provider: "theirs", subject: "secretSubject" }, "USER_NOT_FOUND"],
   SetPresence: [{ ref: { id: userId }, presence: { status: "online" } }, "USER_NOT_FOUND"],
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
@@ -158,6 +166,7 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     "secret-issuer",
     theirExternal?.id ?? "",
     theirExternal?.keyId ?? "",
+    "secretSubject",
     theirs.id,
     key,
     theirRevoked,
@@ -184,6 +193,8 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     expect(theirProvider).toMatchObject({ disabled: false, config });
     const external = await theirs.system(ExternalAuthService).listExternalKeys({});
     expect(external.keys).toEqual([theirExternal]);
+    const { identities } = await theirs.system(ExternalAuthService).listIdentities({ ref: theirIdentity.ref });
+    expect(identities).toMatchObject([{ subject: "secretSubject", userId }]);
     expect(keys.map(({ id, revokeTime }) => [id, revokeTime])).toEqual([[key, undefined]]);
   });
 });

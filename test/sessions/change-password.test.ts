@@ -1,17 +1,13 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { LocatorType } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { mailFolder } from "../support/mail-folder.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 import { byLogin, guest, ME, PASSWORD, refresh, signUp } from "./sessions-fixture.ts";
 
-const dataDir = await mkdtemp(join(tmpdir(), "muster-reset-"));
-afterAll(() => rm(dataDir, { recursive: true, force: true }));
+const { dataDir, mailsTo } = await mailFolder();
 const passwordResetUrl = "https://app.example/reset?in={project_id}#{token}";
 const app = await startApp({ config: { dataDir, passwordResetUrl } });
 const { client, clock, db } = app;
@@ -32,20 +28,6 @@ async function owner(login: string) {
     password: PASSWORD,
   });
   return { userId: user?.id ?? "", grant };
-}
-
-/** The mails that an address was sent, once there are so many. */
-async function mailsTo(address: string, count: number): Promise<string[]> {
-  for (;;) {
-    const files = await readdir(join(dataDir, "mail")).catch((): string[] => []);
-    const texts = await Promise.all(files.toSorted().map((file) => readFile(join(dataDir, "mail", file), "utf8")));
-    // Long lines are folded by `=` at their ends.
-    const mails = texts
-      .map((text) => text.replace(/=\r?\n/g, "").replaceAll("=3D", "="))
-      .filter((text) => text.includes(`To: ${address}`));
-    if (mails.length >= count) return mails;
-    await sleep(10);
-  }
 }
 
 async function linkFor(login: string): Promise<string> {

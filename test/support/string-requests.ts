@@ -62,6 +62,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   GetProvider: () => ({ provider: PROVIDER }),
   GetToken: ({ tokenId }) => ({ tokenId }),
   GetSession: ({ sessionId }) => ({ sessionId }),
+  LinkIdentity: () => ({ provider: PROVIDER, proof: { case: "subject", value: randomUUID() } }),
   LiftSuspension: ({ suspensionId }) => ({ suspensionId }),
   RefreshToken: ({ refreshToken }) => ({ refreshToken }),
   RemoveLocator: (_, slot) => ({ locator: locatorOf(slot) }),
@@ -76,8 +77,10 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   SetAvatar: () => ({ image: new Uint8Array([1]) }),
   SetPassword: () => ({ password: PASSWORD }),
   SetPresence: () => ({ presence: { status: "online" } }),
+  SignInWithProvider: () => ({ provider: PROVIDER, credential: "x" }),
   SignUp: () => ({ email: `${randomUUID()}@example.org`, password: PASSWORD }),
   SuspendUser: () => ({ suspension: fresh("muster.v1.Suspension") }),
+  UnlinkIdentity: () => ({ provider: PROVIDER, subject: "nobody" }),
   UpdateProject: () => ({ displayName: "P" }),
   UpdateProvider: () => ({ provider: { id: PROVIDER, config: OIDC } }),
   UpdateUser: () => ({ user: {} }),
@@ -92,6 +95,7 @@ export const FAILS: Record<string, string> = {
   ResetPassword: "RESET_TOKEN_INVALID",
   SetAvatar: "AVATAR_INVALID",
   VerifyExternalUser: "EXTERNAL_JWT_INVALID",
+  SignInWithProvider: "EXTERNAL_JWT_INVALID",
   VerifyLocator: "VERIFICATION_CODE_INVALID",
 };
 

@@ -1335,7 +1335,7 @@ export type UnlinkIdentityRequest = Message<"muster.v1.UnlinkIdentityRequest"> &
   provider: string;
 
   /**
-   * The user's id at the provider; left out: the only identity of the provider that the user has.
+   * The user's id at the provider, up to 255 bytes; left out: the only identity of the provider that the user has.
    *
    * @generated from field: string subject = 3;
    */
@@ -1363,7 +1363,7 @@ export type UnlinkIdentityRequestJson = {
   provider?: string;
 
   /**
-   * The user's id at the provider; left out: the only identity of the provider that the user has.
+   * The user's id at the provider, up to 255 bytes; left out: the only identity of the provider that the user has.
    *
    * @generated from field: string subject = 3;
    */
@@ -1439,10 +1439,13 @@ export const ExternalAuthService: GenService<{
     output: typeof ExplainExternalTokenResponseSchema;
   },
   /**
-   * Signs in a user that an identity provider proves. The first time it makes a user, which has no password, or, with
-   * `link_by_verified_email`, links to the user that has the same verified email. Reasons: PROVIDER_NOT_FOUND, EXTERNAL_JWT_INVALID (the provider's
-   * credential does not hold), PROVIDER_UNAVAILABLE, IDENTITY_CONFLICT (the identity is one user's, its verified email another's), LOGIN_TAKEN,
-   * REQUEST_INVALID (what the provider says of the user breaks a rule of the profile), USER_SUSPENDED, USER_NOT_FOUND, PROJECT_NOT_FOUND, RATE_LIMITED, ORIGIN_NOT_ALLOWED (`cookie_only`
+   * Signs in the user that has the identity which a provider proves. Where nobody has it, the call makes a user with what the provider says of it,
+   * without a password, and links the identity; or, with `link_by_verified_email`, links it to the user that has the same email, if both the
+   * provider and that user have it verified. An email or a phone that another user has is left out of a new user. Later sign-ins leave the profile
+   * as it is. Reasons: PROVIDER_NOT_FOUND (also one that is disabled), EXTERNAL_JWT_INVALID (the provider's credential does not hold),
+   * PROVIDER_UNAVAILABLE, IDENTITY_CONFLICT (by `link_by_verified_email` the identity is one user's, its email another's), IDENTITIES_FULL (it would
+   * be linked to a user that has 20), LOGIN_TAKEN (of a new user), REQUEST_INVALID (what the provider says of a new user breaks a rule of the
+   * profile), USER_SUSPENDED, USER_NOT_FOUND (deleted in the same moment), PROJECT_NOT_FOUND, RATE_LIMITED, ORIGIN_NOT_ALLOWED (`cookie_only`
    * from a page that is given no cookies).
    *
    * @generated from rpc muster.v1.ExternalAuthService.SignInWithProvider
@@ -1527,8 +1530,9 @@ export const ExternalAuthService: GenService<{
     output: typeof DeleteProviderResponseSchema;
   },
   /**
-   * Links an identity to a user, so that it can sign in by it too. Linking what is linked to the same user changes nothing. Reasons:
-   * PROVIDER_NOT_FOUND, EXTERNAL_JWT_INVALID, PROVIDER_UNAVAILABLE, IDENTITY_TAKEN (another user has it), IDENTITIES_FULL (a user has up to 20),
+   * Links an identity to a user, so that it can sign in by it too. Its profile stays as it is; a guest becomes a full user, which keeps its id and
+   * its sessions. Linking what is linked to the same user changes nothing. Reasons: PROVIDER_NOT_FOUND (by a credential also one that is
+   * disabled), EXTERNAL_JWT_INVALID, PROVIDER_UNAVAILABLE, IDENTITY_TAKEN (another user has it), IDENTITIES_FULL (a user has up to 20),
    * USER_NOT_FOUND, USER_DELETED, PRINCIPAL_NOT_ALLOWED (a user that names a `subject`).
    *
    * @generated from rpc muster.v1.ExternalAuthService.LinkIdentity
@@ -1550,7 +1554,8 @@ export const ExternalAuthService: GenService<{
   },
   /**
    * Takes an identity from a user. One that is not linked to it is unlinked already. Sessions go on. Reasons: LAST_IDENTITY (the user would have no
-   * way in: no password, no other identity, and no external id that an external key of the project proves), USER_NOT_FOUND, USER_DELETED.
+   * way in: no password, no other identity of a provider that is not disabled, and no external id of its own that an external key of the project
+   * proves), REQUEST_INVALID (no `subject`, and the user has several identities of the provider), USER_NOT_FOUND, USER_DELETED.
    *
    * @generated from rpc muster.v1.ExternalAuthService.UnlinkIdentity
    */

@@ -561,14 +561,14 @@ export type Identity = Message<"muster.v1.Identity"> & {
   userId: string;
 
   /**
-   * The email that the provider named at the last sign-in; empty: none.
+   * The email that the provider named at the last sign-in, or when a credential was linked; empty: none. Nobody is found by it.
    *
    * @generated from field: string email = 4;
    */
   email: string;
 
   /**
-   * Whether the provider had verified it.
+   * Whether the provider said that it had verified it.
    *
    * @generated from field: bool email_verified = 5;
    */
@@ -582,7 +582,7 @@ export type Identity = Message<"muster.v1.Identity"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When the user last signed in by it, to the minute; unset: never.
+   * When the user last signed in by it, at most a minute behind; unset: never.
    *
    * @generated from field: google.protobuf.Timestamp last_sign_in_time = 7;
    */
@@ -617,14 +617,14 @@ export type IdentityJson = {
   userId?: string;
 
   /**
-   * The email that the provider named at the last sign-in; empty: none.
+   * The email that the provider named at the last sign-in, or when a credential was linked; empty: none. Nobody is found by it.
    *
    * @generated from field: string email = 4;
    */
   email?: string;
 
   /**
-   * Whether the provider had verified it.
+   * Whether the provider said that it had verified it.
    *
    * @generated from field: bool email_verified = 5;
    */
@@ -638,7 +638,7 @@ export type IdentityJson = {
   createTime?: TimestampJson;
 
   /**
-   * When the user last signed in by it, to the minute; unset: never.
+   * When the user last signed in by it, at most a minute behind; unset: never.
    *
    * @generated from field: google.protobuf.Timestamp last_sign_in_time = 7;
    */

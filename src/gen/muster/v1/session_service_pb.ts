@@ -1035,7 +1035,8 @@ export const SessionService: GenService<{
   },
   /**
    * Gives a user another password by the token of a link, which is then used up. All that the user is signed in by ends, the email is
-   * verified, as the mail has proved, and is told. Nobody is signed in by it. Reasons: RESET_TOKEN_INVALID, PASSWORD_WEAK, PROJECT_NOT_FOUND,
+   * verified, as the mail has proved, and is told. If it was not verified before, identities of the user whose providers have not verified that email
+   * are unlinked: somebody else may have linked them. Nobody is signed in by it. Reasons: RESET_TOKEN_INVALID, PASSWORD_WEAK, PROJECT_NOT_FOUND,
    * RATE_LIMITED (too many passwords are being hashed).
    *
    * @generated from rpc muster.v1.SessionService.ResetPassword
