@@ -156,13 +156,13 @@ export const SETTINGS = {
   serverUrl: {
     name: "MUSTER_URL",
     description:
-      "For the command line: the server that `muster project`, `muster key` and `muster signing-key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`, and `muster user`, by the access key in `MUSTER_ACCESS_KEY`. If not set: the development server of the data folder.",
+      "For the command line: the server that `muster project`, `muster key` and `muster signing-key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`, and `muster user`, `muster key external` and `muster token`, by the access key in `MUSTER_ACCESS_KEY`. If not set: the development server of the data folder.",
     parse: values.httpUrl,
   },
   accessKey: {
     name: "MUSTER_ACCESS_KEY",
     description:
-      "For the command line: the access key of the project whose users `muster user` imports and exports. If not set: that of the development server of the data folder.",
+      "For the command line: the access key of the project that `muster user`, `muster key external` and `muster token` are about. If not set: that of the development server of the data folder.",
     parse: values.accessKey,
   },
   smtp: {

@@ -1,13 +1,16 @@
 import { Command } from "commander";
 import { type AccessKey, AccessKeySchema } from "../gen/muster/v1/project_pb.ts";
 import { connectFromEnvironment } from "./api-client.ts";
+import { externalKeyCommand } from "./external-key-commands.ts";
 import type { Host } from "./host.ts";
 import { printRecord, printTable, recordOf } from "./print.ts";
 import { type ProjectOptions, projectOf, withProject } from "./project-options.ts";
 
-/** `muster key …`: the access keys of a project. */
+/** `muster key …`: the access keys of a project, and those of its own system. */
 export function keyCommand(host: Host): Command {
-  const group = new Command("key").description("Make, list and revoke the access keys of a project");
+  const group = new Command("key").description(
+    "Make, list and revoke the access keys of a project; external: those of its own system",
+  );
   group.addCommand(
     withProject(new Command("create").description("Make an access key; its secret is shown this once"))
       .argument("[name]", "what the key is for", "")
@@ -23,6 +26,7 @@ export function keyCommand(host: Host): Command {
       .argument("<key-id>")
       .action((keyId: string, options: ProjectOptions) => revoke(host, keyId, options)),
   );
+  group.addCommand(externalKeyCommand(host));
   return group;
 }
 

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { readConfig } from "../config.ts";
+import { ExternalAuthService } from "../gen/muster/v1/external_auth_service_pb.ts";
 import { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
 import { UserService } from "../gen/muster/v1/user_service_pb.ts";
 import { StartError } from "../start-error.ts";
@@ -12,6 +13,7 @@ import type { Host } from "./host.ts";
 /** A server, called as `.system` of a project over connections that are kept. Disposing closes them. */
 export interface ProjectClient extends Disposable {
   readonly users: Client<typeof UserService>;
+  readonly auth: Client<typeof ExternalAuthService>;
   readonly projectId: string;
 }
 
@@ -51,7 +53,8 @@ export async function connectAsProject(host: Host, url?: string): Promise<Projec
   try {
     const { project } = await createClient(ProjectService, transport).getProject({}, { timeoutMs: 30_000 });
     const users = createClient(UserService, transport);
-    return { users, projectId: project?.id ?? "", [Symbol.dispose]: () => agent.destroy() };
+    const auth = createClient(ExternalAuthService, transport);
+    return { users, auth, projectId: project?.id ?? "", [Symbol.dispose]: () => agent.destroy() };
   } catch (error) {
     agent.destroy();
     throw error;

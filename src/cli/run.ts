@@ -9,6 +9,7 @@ import { projectCommand } from "./project-commands.ts";
 import { sealingCommand } from "./sealing-commands.ts";
 import { serveCommand } from "./serve-command.ts";
 import { signingKeyCommand } from "./signing-key-commands.ts";
+import { tokenCommand } from "./token-commands.ts";
 import { userCommand } from "./user-commands.ts";
 
 /** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. Some have more of their own. */
@@ -30,9 +31,10 @@ export async function runCommandLine(host: Host): Promise<number> {
     signingKeyCommand,
     sealingCommand,
     userCommand,
+    tokenCommand,
   ];
   for (const command of commands) program.addCommand(command(host));
-  for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
+  for (const command of withinOf(program))
     command
       .exitOverride()
       .showHelpAfterError("(see --help)")
@@ -49,6 +51,9 @@ export async function runCommandLine(host: Host): Promise<number> {
     return FAILED;
   }
 }
+
+/** A command and all that are below it. */
+const withinOf = (command: Command): Command[] => [command, ...command.commands.flatMap(withinOf)];
 
 function ownVersion(): string {
   const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
