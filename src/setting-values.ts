@@ -13,6 +13,11 @@ export const integer =
     return value;
   };
 
+/** A number of processes, or `auto`. */
+export function workers(text: string): number | "auto" {
+  return text === "auto" ? text : integer(1, 256)(text);
+}
+
 /** A span such as `250ms`, `30s`, `5m` or `2h`, in milliseconds; both bounds are spans as well. */
 export const duration =
   (min: string, max: string) =>

@@ -36,6 +36,13 @@ export const SETTINGS = {
       "A PostgreSQL 15 to 18, as `postgres://user:password@host:port/database?sslmode=verify-full` (`disable`, `require`, `verify-full`; a unix socket's folder as `?host=/folder`). If not set: an embedded one, for development.",
     parse: parseDatabaseUrl,
   },
+  workers: {
+    name: "MUSTER_WORKERS",
+    description:
+      "How many processes serve the port, 1 to 256, or `auto`: as many as the machine has cores. Limits that are said to be of a process are of each of them.",
+    default: "1",
+    parse: values.workers,
+  },
   dbPoolSize: {
     name: "MUSTER_DB_POOL_SIZE",
     description: "The most database connections of this process, 2 to 1000; a few for notifications come on top.",
@@ -103,7 +110,7 @@ export const SETTINGS = {
   },
   maxConnections: {
     name: "MUSTER_MAX_CONNECTIONS",
-    description: "The most client connections at once, 1 to 1000000; more are refused.",
+    description: "The most client connections at once, of all workers together, 1 to 1000000; more are refused.",
     default: "10000",
     parse: values.integer(1, 1_000_000),
   },

@@ -29,6 +29,7 @@ test("an empty environment is a development server's", () => {
     publicUrl: undefined,
     dataDir: ".muster",
     database: undefined,
+    workers: 1,
     dbPoolSize: 20,
     dbStatementTimeoutMs: 30_000,
     operatorKey: undefined,
