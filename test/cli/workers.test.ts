@@ -12,7 +12,7 @@ import { reach } from "../support/start-test-server.ts";
 import { openWatch } from "../support/watch.ts";
 
 const settings = settingsFor(await testDatabaseAddress());
-const three = { ...settings, MUSTER_WORKERS: "3" };
+const two = { ...settings, MUSTER_WORKERS: "2" };
 
 /** The processes that serve, by their ids. */
 async function workersOf(muster: MusterProcess): Promise<number[]> {
@@ -34,9 +34,9 @@ const isAlive = (pid: number): boolean => {
 const ready = async (url: string): Promise<string> =>
   (await fetch(`${url}/readyz`, { headers: { connection: "close" } })).text();
 
-test("three workers serve one port: whoever sets a presence, the watchers of all of them see it", async () => {
-  const muster = await startMuster(three);
-  expect(await workersOf(muster)).toHaveLength(3);
+test("two workers serve one port: whoever sets a presence, the watchers of all of them see it", async () => {
+  const muster = await startMuster(two);
+  expect(await workersOf(muster)).toHaveLength(2);
   const server = reach(muster.url, settings["MUSTER_OPERATOR_KEY"] ?? "");
   const project = await server.project();
   const { user } = await project.system(UserService).upsertUser({ externalId: "ada" });
@@ -57,21 +57,21 @@ test("three workers serve one port: whoever sets a presence, the watchers of all
 });
 
 test("a worker that is killed is replaced, and the port is served meanwhile", async () => {
-  const muster = await startMuster(three);
+  const muster = await startMuster(two);
   const before = await workersOf(muster);
   const [victim = 0] = before;
   process.kill(victim, "SIGKILL");
   // A connection that it had taken in the moment of its death is reset; the system gives it no other.
   await expect.poll(() => isAlive(victim)).toBe(false);
   for (let call = 0; call < 20; call++) expect(await ready(muster.url)).toBe("ready\n");
-  await expect.poll(() => workersOf(muster), { timeout: 20_000 }).toHaveLength(3);
+  await expect.poll(() => workersOf(muster), { timeout: 20_000 }).toHaveLength(2);
   expect(await workersOf(muster)).not.toContain(victim);
   muster.process.kill("SIGTERM");
   expect((await muster.outcome).code).toBe(0);
 });
 
 test("the metrics are those of all workers together", async () => {
-  const muster = await startMuster(three);
+  const muster = await startMuster(two);
   const server = reach(muster.url, settings["MUSTER_OPERATOR_KEY"] ?? "");
   const project = await server.project();
   const calls = Array.from({ length: 9 }, (_, n) =>
@@ -97,7 +97,7 @@ test("with the first process the workers end, however it ends, and the embedded 
 });
 
 test("a second signal ends the workers at once", async () => {
-  const muster = await startMuster(three);
+  const muster = await startMuster(two);
   const workers = await workersOf(muster);
   const server = reach(muster.url, settings["MUSTER_OPERATOR_KEY"] ?? "");
   await server.project();
@@ -115,6 +115,6 @@ test("a port in use is said once, and nothing is left running", async () => {
   await new Promise((resolve) => other.once("listening", resolve));
   const { port } = other.address() as { port: number };
   const stderr = `muster: Port ${port} on 127.0.0.1 is in use by another process\n`;
-  expect(await runMuster(["serve"], { ...three, MUSTER_PORT: String(port) })).toEqual({ code: 1, stdout: "", stderr });
+  expect(await runMuster(["serve"], { ...two, MUSTER_PORT: String(port) })).toEqual({ code: 1, stdout: "", stderr });
   other.close();
 });
