@@ -84,7 +84,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
-    presence: resources.use(createPresence({ db, engine, clock, newId, logger, projects })),
+    presence: resources.use(createPresence({ db, engine, listener, clock, newId, logger, projects })),
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),

@@ -44,6 +44,11 @@ export interface Reading {
   readonly now: Micros;
   /** The engine's generation when the read began. */
   readonly generation: number;
+  /**
+   * Names the store and its history: another one after a failover that may have lost changes, the same on all servers and after their
+   * restart. What a reader was told in one history says nothing about another.
+   */
+  readonly identity: string;
   /** One for each subject, in their order; undefined: no such user. */
   readonly users: readonly (KnownUser | undefined)[];
 }

@@ -67,6 +67,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   SuspendUser: () => ({ suspension: fresh("muster.v1.Suspension") }),
   UpdateProject: () => ({ displayName: "P" }),
   UpdateUser: () => ({ user: {} }),
+  UpdateWatch: () => ({ watchId: "none" }),
   VerifyLocator: (_, slot) => ({ locator: locatorOf(slot), code: "00000000" }),
   VerifyToken: ({ token }) => ({ token }),
 };
@@ -76,6 +77,7 @@ export const FAILS: Record<string, string> = {
   ChangePassword: "CREDENTIALS_REJECTED",
   ResetPassword: "RESET_TOKEN_INVALID",
   SetAvatar: "AVATAR_INVALID",
+  UpdateWatch: "WATCH_NOT_FOUND",
   VerifyLocator: "VERIFICATION_CODE_INVALID",
 };
 
