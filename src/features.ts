@@ -9,7 +9,7 @@ import { MusterError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
-import { createPostgresEngine } from "./presence/postgres/postgres-engine.ts";
+import { createEngine } from "./presence/create-engine.ts";
 import { createPresence } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
@@ -71,7 +71,9 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const egress = resources.use(egressOf(ports));
   const senders = createSenders(config, { egress, clock, newId, logger });
   const signInPorts = { ...tokens, logger, attributes, passwords };
-  const engine = createPostgresEngine({ db, listener, notifier, logger });
+  const engine = resources.use(
+    await createEngine({ db, listener, notifier, clock: systemClock, logger, redis: config.redis }),
+  );
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,

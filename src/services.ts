@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { EXPORT_PORTS } from "./export-sections.ts";
+import { exportPorts } from "./export-sections.ts";
 import type { FeaturePorts, Features } from "./features.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
@@ -47,7 +47,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     userService({
       ...features,
       ...base,
-      ...EXPORT_PORTS,
+      ...exportPorts(presence.engine),
       streams,
       announcePending: suspensions.wake,
       announceDeletion: presence.announceDeletion,

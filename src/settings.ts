@@ -55,6 +55,18 @@ export const SETTINGS = {
     default: "30s",
     parse: values.duration("100ms", "10m"),
   },
+  redisUrl: {
+    name: "REDIS_URL",
+    description:
+      "A Redis 7 or Valkey that presences are kept in, as `redis://user:password@host:6379/0`, or `rediss://` for TLS. If not set: in the database. docs/presence.md says when to.",
+    parse: values.redisUrl,
+  },
+  redisClusterUrls: {
+    name: "REDIS_CLUSTER_URLS",
+    description:
+      "Instead of `REDIS_URL`: some servers of a Redis Cluster, separated by commas, by which the others are found. All have the same scheme, user and password.",
+    parse: values.redisClusterUrls,
+  },
   operatorKey: {
     name: "MUSTER_OPERATOR_KEY",
     description:
