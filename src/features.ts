@@ -9,8 +9,8 @@ import { MusterError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
-import { createEngine } from "./presence/create-engine.ts";
-import { createPresence } from "./presence/presence.ts";
+import { createEngine, type EngineDeps } from "./presence/create-engine.ts";
+import { createPresence, type PresenceDeps } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { createRevocations, type RevocationCause, type Revocations } from "./revocations/revocations.ts";
@@ -71,9 +71,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const egress = resources.use(egressOf(ports));
   const senders = createSenders(config, { egress, clock, newId, logger });
   const signInPorts = { ...tokens, logger, attributes, passwords };
-  const engine = resources.use(
-    await createEngine({ db, listener, notifier, clock: systemClock, logger, redis: config.redis }),
-  );
+  const presence = await presenceOf(ports, { listener, notifier, projects }, resources);
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
@@ -86,7 +84,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
-    presence: resources.use(createPresence({ db, engine, listener, clock, newId, logger, projects })),
+    presence,
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
@@ -94,6 +92,16 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
+}
+
+/** Presence, on the engine that the settings name. */
+async function presenceOf(
+  { config, db, clock, newId, logger }: FeaturePorts,
+  parts: Pick<PresenceDeps, "listener" | "projects"> & Pick<EngineDeps, "notifier">,
+  resources: AsyncDisposableStack,
+) {
+  const engine = await createEngine({ ...parts, db, clock: systemClock, logger, redis: config.redis });
+  return resources.use(createPresence({ ...parts, db, engine: resources.use(engine), clock, newId, logger }));
 }
 
 /** What projects and outside parties are called by. */

@@ -83,6 +83,7 @@ test("where it comes back without its latest changes, watchers are told that, an
   const kept = await set(presence, projectId, user, { status: "kept" });
   await redis.send("SAVE");
   const reader = await watch([user, other]);
+  const { identity } = await presence.engine.get([]);
   const lost = await set(presence, projectId, user, { status: "lost" });
   await reader.until(() => reader.statusOf(user) === "lost");
   await redis.kill();
@@ -90,6 +91,7 @@ test("where it comes back without its latest changes, watchers are told that, an
   await reader.until(() => reader.statusOf(user) === "kept");
   expect(reader.state.get(user)?.revision).toBe(kept.record.revision);
   expect(reader.kinds.indexOf("resync")).toBeGreaterThan(0);
+  expect((await presence.engine.get([])).identity).not.toBe(identity);
   await set(presence, projectId, user, { status: "new" });
   await eventually(async () => {
     await clock.advance(10);
@@ -153,6 +155,17 @@ test("a connection that is dead without an end is noticed, and given up for anot
   await reader.until(() => reader.statusOf(user) === "meanwhile");
   await set(beside.presence, projectId, user, { status: "after" });
   await reader.until(() => reader.statusOf(user) === "after");
+});
+
+test("who only watches notices as well that the server turned into a replica", async () => {
+  const [redis, other] = [await redisServer(), await redisServer()];
+  const { presence } = await processOn(redis);
+  const { identity } = await presence.engine.get([]);
+  await redis.send("REPLICAOF", "127.0.0.1", String(other.port));
+  await eventually(() => presence.hub.staleFor > 0);
+  await redis.send("REPLICAOF", "NO", "ONE");
+  await eventually(() => presence.hub.staleFor === 0);
+  expect((await presence.engine.get([])).identity).not.toBe(identity);
 });
 
 test("a server that turned into a replica is not read from, nor written to", async () => {

@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import { MusterError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
+import type { Micros } from "../chain.ts";
 import type { PresenceRecord } from "../effective-presence.ts";
 import {
   type Change,
@@ -35,6 +36,8 @@ export interface RedisEngineDeps {
 
 /** How long after tags could not be put where they belong it is tried again. */
 const SETTLE_AGAIN_MS = 250;
+/** By how much the clocks of a cluster's servers may differ: where a read's time goes back by less, it stands still instead. */
+const MOST_SKEW: Micros = 1_000_000;
 /** The log says at most this often that changes fail: with Redis away, all of them do. */
 const COMPLAIN_EVERY_MS = 1_000;
 
@@ -60,6 +63,7 @@ class RedisEngine implements PresenceEngine {
   #closed = false;
   #settleTimer: Disposable | undefined;
   #complainedAt = Number.NEGATIVE_INFINITY;
+  #latest: Micros = 0;
 
   constructor(deps: RedisEngineDeps) {
     this.#deps = deps;
@@ -93,7 +97,7 @@ class RedisEngine implements PresenceEngine {
       this.#read(subjects),
     ]);
     return {
-      now,
+      now: this.#steady(now),
       generation,
       identity,
       users: users.map((user, index) => user && { ...user, record: records[index] }),
@@ -161,6 +165,12 @@ class RedisEngine implements PresenceEngine {
       this.#complain(error);
       return "unavailable";
     }
+  }
+
+  #steady(now: Micros): Micros {
+    const skewed = this.#masters.isCluster && now < this.#latest && now > this.#latest - MOST_SKEW;
+    if (!skewed) this.#latest = now;
+    return this.#latest;
   }
 
   async #read(subjects: readonly Subject[]): Promise<Records> {
