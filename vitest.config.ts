@@ -4,8 +4,8 @@ import SummaryReporter from "./test/support/summary-reporter.ts";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Clients that have to be installed first have a configuration of their own.
-    exclude: ["test/clients/**"],
+    // What has to be installed first has a configuration of its own.
+    exclude: ["test/clients/**", "test/redis/**"],
     globalSetup: "test/support/global-setup.ts",
     reporters: ["default", new SummaryReporter()],
     maxWorkers: 2,

@@ -3,6 +3,7 @@ import { externalJobs } from "./external-auth/external-jobs.ts";
 import { createFeatures, type FeaturePorts, type Features } from "./features.ts";
 import { createJobs } from "./jobs/jobs.ts";
 import { plainRoutes } from "./plain-routes.ts";
+import { presenceJobs } from "./presence/presence-jobs.ts";
 import { createKnownOrigins } from "./projects/known-origins.ts";
 import { revocationJobs } from "./revocations/revocation-jobs.ts";
 import { rulesOf } from "./rpc/access.ts";
@@ -35,11 +36,7 @@ export interface App extends AsyncDisposable {
 export async function createApp(ports: FeaturePorts): Promise<App> {
   await using resources = new AsyncDisposableStack();
   const features = await createFeatures(ports, resources);
-  ports.metrics.gauge(
-    "password_hashes_waiting",
-    "Passwords that wait to be hashed or checked",
-    () => features.passwords.waiting,
-  );
+  gauges(ports.metrics, features);
   const chain = chainPorts(ports, features);
   warmUp(
     features.check,
@@ -56,6 +53,7 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     ...sessionJobs(ports),
     ...externalJobs(ports),
     ...revocationJobs(ports),
+    ...presenceJobs(features.presence.engine),
   ];
   resources.use(createJobs(ports, jobs));
   const running = resources.move();
@@ -67,6 +65,12 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     isKnownOrigin: createKnownOrigins(ports.db, ports.clock),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function gauges(metrics: FeaturePorts["metrics"], { passwords, presence }: Features): void {
+  metrics.gauge("password_hashes_waiting", "Passwords that wait to be hashed or checked", () => passwords.waiting);
+  const staleFor = () => presence.hub.staleFor / 1_000;
+  metrics.gauge("presence_stale_seconds", "For how long watched presences could not be read", staleFor);
 }
 
 function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {

@@ -1,6 +1,6 @@
 import { ConfigError } from "./config-error.ts";
 import { readValues } from "./setting.ts";
-import { hostWithPort } from "./setting-values.ts";
+import { hostWithPort, type RedisAddress } from "./setting-values.ts";
 import { SETTINGS } from "./settings.ts";
 
 type Settings = typeof SETTINGS;
@@ -22,16 +22,22 @@ type Provided = "database" | "operatorKey" | "encryptionKeys";
 /** Lists, which are empty where they are not set; and what is set together or not at all. */
 type Listed = "trustedProxies" | "egressAllow";
 type WebhookKey = "smsWebhookUrl" | "smsWebhookSecret";
+type RedisSetting = "redisUrl" | "redisClusterUrls";
 
 /** What the environment says, with the defaults filled in. */
 export interface EnvironmentConfig
-  extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | Listed | WebhookKey | BucketSetting> {
+  extends Omit<Values, "tlsCertFile" | "tlsKeyFile" | Listed | WebhookKey | RedisSetting | BucketSetting> {
   /** PEM files; undefined: no TLS. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly trustedProxies: readonly string[];
   readonly egressAllow: readonly string[];
   /** Undefined: no text messages. */
   readonly smsWebhook: { readonly url: string; readonly secret: Uint8Array } | undefined;
+  /** Where presences are kept; undefined: in the database. */
+  readonly redis:
+    | { readonly kind: "standalone"; readonly address: RedisAddress }
+    | { readonly kind: "cluster"; readonly seeds: readonly RedisAddress[] }
+    | undefined;
   /** Where avatars are kept; undefined: in the database. */
   readonly avatarBucket:
     | Readonly<Record<"endpoint" | "bucket" | "region" | "accessKeyId" | "secretAccessKey" | "prefix", string>>
@@ -60,7 +66,7 @@ export function readConfig(
     if (name.startsWith("MUSTER_") && !known.has(name)) problems.push(`${name} is not a setting of Muster`);
   const read = readValues(SETTINGS, env, problems) as Values;
   const { tlsCertFile, tlsKeyFile, smsWebhookUrl, smsWebhookSecret, ...set } = read;
-  const { trustedProxies = [], egressAllow = [], ...others } = set;
+  const { trustedProxies = [], egressAllow = [], redisUrl, redisClusterUrls, ...others } = set;
   const { avatarBucket, rest } = withBucket(others);
   const isSet = (key: keyof Settings) => Boolean(env[SETTINGS[key].name]);
   for (const [one, other] of TOGETHER)
@@ -70,6 +76,8 @@ export function readConfig(
     problems.push(
       `${SETTINGS.smsWebhookUrl.name} must be https, unless ${SETTINGS.egressAllow.name} names its host and port`,
     );
+  if (isSet("redisUrl") && isSet("redisClusterUrls"))
+    problems.push(`${SETTINGS.redisUrl.name} and ${SETTINGS.redisClusterUrls.name} must not be set together`);
   if (BUCKET_SETTINGS.some(isSet) && !BUCKET_SETTINGS.every(isSet))
     problems.push(`${BUCKET_SETTINGS.map((key) => SETTINGS[key].name).join(", ")} must be set together`);
   if (secrets && isSet("database"))
@@ -78,7 +86,23 @@ export function readConfig(
   if (problems.length > 0) throw new ConfigError(problems);
   const tls = tlsCertFile && tlsKeyFile ? { certFile: tlsCertFile, keyFile: tlsKeyFile } : undefined;
   const smsWebhook = smsWebhookUrl && smsWebhookSecret ? { url: smsWebhookUrl, secret: smsWebhookSecret } : undefined;
-  return { ...rest, tls, trustedProxies, egressAllow, smsWebhook, avatarBucket };
+  return {
+    ...rest,
+    tls,
+    trustedProxies,
+    egressAllow,
+    smsWebhook,
+    redis: redisOf(redisUrl, redisClusterUrls),
+    avatarBucket,
+  };
+}
+
+function redisOf(
+  address: RedisAddress | undefined,
+  seeds: readonly RedisAddress[] | undefined,
+): EnvironmentConfig["redis"] {
+  if (address) return { kind: "standalone", address };
+  return seeds && { kind: "cluster", seeds };
 }
 
 /** Takes the settings of the bucket together: there is one where all are set that it cannot do without. */

@@ -13,8 +13,8 @@ import { externalProfiles } from "./external-profiles.ts";
 import type { NewId } from "./ids.ts";
 import type { Logger } from "./logger.ts";
 import { createPageTokens } from "./page-tokens.ts";
-import { createPostgresEngine } from "./presence/postgres/postgres-engine.ts";
-import { createPresence } from "./presence/presence.ts";
+import { createEngine, type EngineDeps } from "./presence/create-engine.ts";
+import { createPresence, type PresenceDeps } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
 import type { ProjectDirectory } from "./projects/projects.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
@@ -74,7 +74,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const { egress, keySets, senders } = outsideOf(ports, resources);
   const signInPorts = { ...tokens, logger, attributes, passwords };
   const check = createCheck();
-  const engine = createPostgresEngine({ db, listener, notifier, logger });
+  const presence = await presenceOf(ports, { listener, notifier, projects }, resources);
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
@@ -88,7 +88,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
     sessions: resources.use(createSessions(sessionPorts)),
-    presence: resources.use(createPresence({ db, engine, clock, newId, logger, projects })),
+    presence,
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
@@ -97,6 +97,16 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
   };
+}
+
+/** Presence, on the engine that the settings name. */
+async function presenceOf(
+  { config, db, clock, newId, logger }: FeaturePorts,
+  parts: Pick<PresenceDeps, "listener" | "projects"> & Pick<EngineDeps, "notifier">,
+  resources: AsyncDisposableStack,
+) {
+  const engine = await createEngine({ ...parts, db, clock: systemClock, logger, redis: config.redis });
+  return resources.use(createPresence({ ...parts, db, engine: resources.use(engine), clock, newId, logger }));
 }
 
 /** Our own tokens, and the links that end them. */

@@ -12,6 +12,8 @@ import type { StreamRegistry } from "./rpc/open-streams.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
 
 export interface ListenPorts {
+  /** Whether other processes listen there too. */
+  readonly reusePort?: boolean | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly streams: StreamRegistry;
@@ -40,7 +42,7 @@ export async function listen(config: Config, ports: ListenPorts, limits: Partial
     limits: { maxConnections: config.maxConnections, maxAgeMs: config.maxConnectionAgeMs, ...limits },
     ...(config.tls && { tls: await readCertificate(config.tls) }),
   });
-  const url = urlOf(config, await http.listen(config.port, config.host));
+  const url = urlOf(config, await http.listen(config.port, config.host, ports.reusePort));
   return { http, url, serve: later.set, [Symbol.asyncDispose]: () => http[Symbol.asyncDispose]() };
 }
 

@@ -17,7 +17,7 @@ import { createClientAddress } from "./rpc/client-address.ts";
 import { createServingState, type ServingState } from "./rpc/health.ts";
 import type { HttpServer } from "./rpc/http.ts";
 import type { HttpLimits } from "./rpc/http-limits.ts";
-import { createMetrics, type Metrics } from "./rpc/metrics.ts";
+import { createMetrics, type GatherMetrics, type Metrics, type MetricsSnapshot } from "./rpc/metrics.ts";
 import { createStreamRegistry } from "./rpc/open-streams.ts";
 import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
@@ -26,18 +26,25 @@ import { createSealer } from "./sealing.ts";
 import { LONGER_MESSAGES, SERVICES } from "./services.ts";
 import type { PasswordHasher } from "./users/passwords/passwords.ts";
 
-/** What tests and the bench replace. */
+export type { GatherMetrics, MetricsSnapshot } from "./rpc/metrics.ts";
+
+/** What tests, the bench and a server of several processes replace. */
 export interface Overrides {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: Partial<HttpLimits>;
   readonly passwordHasher: PasswordHasher;
+  readonly gatherMetrics: GatherMetrics;
+  /** Whether other processes serve the same port. */
+  readonly reusePort: boolean;
 }
 
 /** A server that listens. Disposing it breaks off what is under way. */
 export interface RunningServer extends AsyncDisposable {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** What this process measured so far. */
+  metrics(): Promise<MetricsSnapshot>;
   /** Takes nothing new, ends the streams, lets calls finish (at most `MUSTER_DRAIN_TIMEOUT`), and closes everything. */
   drain(): Promise<void>;
 }
@@ -51,11 +58,13 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const migrated = await migrate(db);
   if (migrated.length > 0) logger.info({ migrations: migrated }, "the schema was brought up to date");
   await checkSealed(db, createSealer(config.encryptionKeys), SEALED_COLUMNS);
-  const metrics = resources.use(createMetrics());
+  const metrics = resources.use(createMetrics(overrides.gatherMetrics));
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
   const streams = createStreamRegistry(clock);
   const serving = createServingState(SERVICES, streams);
-  const port = resources.use(await listen(config, { clock, logger, streams }, overrides.limits));
+  const port = resources.use(
+    await listen(config, { clock, logger, streams, reusePort: overrides.reusePort }, overrides.limits),
+  );
   const publicUrl = config.publicUrl ?? port.url;
   const newId = createIds(clock);
   const { passwordHasher } = overrides;
@@ -63,15 +72,8 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams, passwordHasher }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  const routes = allRoutes(app, serving);
-  const rpc = createRpcHandler({
-    ...app,
-    routes,
-    limits: { longerMessages: LONGER_MESSAGES },
-    clientAddress,
-    clock,
-    logger,
-  });
+  const limits = { longerMessages: LONGER_MESSAGES };
+  const rpc = createRpcHandler({ ...app, routes: allRoutes(app, serving), limits, clientAddress, clock, logger });
   port.serve(app, rpc, [metrics.route, ...serving.routes, ...app.httpRoutes]);
   gauges(metrics, db, port.http, streams);
   serving.setServing(true);
@@ -79,6 +81,7 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const running = resources.move();
   return {
     url: port.url,
+    metrics: metrics.snapshot,
     async drain() {
       watch[Symbol.dispose]();
       serving.setServing(false);

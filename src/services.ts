@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
-import { EXPORT_PORTS } from "./export-sections.ts";
+import { exportPorts } from "./export-sections.ts";
 import { externalKeyService } from "./external-auth/external-key-service.ts";
 import { identityService } from "./external-auth/identity-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
@@ -60,7 +60,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     userService({
       ...features,
       ...base,
-      ...EXPORT_PORTS,
+      ...exportPorts(presence.engine),
       streams,
       announcePending: suspensions.wake,
       announceDeletion: presence.announceDeletion,

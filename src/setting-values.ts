@@ -13,6 +13,11 @@ export const integer =
     return value;
   };
 
+/** A number of processes, or `auto`. */
+export function workers(text: string): number | "auto" {
+  return text === "auto" ? text : integer(1, 256)(text);
+}
+
 /** A span such as `250ms`, `30s`, `5m` or `2h`, in milliseconds; both bounds are spans as well. */
 export const duration =
   (min: string, max: string) =>
@@ -185,4 +190,51 @@ export function resetLink(text: string): string {
   const isLink = URL.canParse(link) && /^https?:$/.test(new URL(link).protocol) && !/[{}\s]/.test(link);
   if (!isLink || !text.includes("{token}")) throw new Error("must be an http or https URL with {token} in it once");
   return text;
+}
+
+/** Where a Redis or Valkey listens, and who we are to it. */
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database: number;
+}
+
+/** `redis://` or `rediss://` (TLS), with or without `user:password@`, `:port` and `/database`. */
+export function redisUrl(text: string): RedisAddress {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const database = /^\/?(\d{0,4})$/.exec(url?.pathname ?? "-")?.[1];
+  const plain = url && /^rediss?:$/.test(url.protocol) && url.hostname && database !== undefined;
+  const [user, password] = [unescaped(url?.username), unescaped(url?.password)];
+  if (!plain || url.search || url.hash || user === undefined || password === undefined || (user && !password))
+    throw new Error("must be a URL such as redis://user:password@host:6379/0, or rediss://…");
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || 6_379),
+    tls: url.protocol === "rediss:",
+    ...(user && { user }),
+    ...(password && { password }),
+    database: Number(database),
+  };
+}
+
+/** Some servers of one cluster, by which the others are found: all are reached in the same way. */
+export function redisClusterUrls(text: string): RedisAddress[] {
+  const addresses = text.split(",").map((entry) => redisUrl(entry.trim()));
+  if (addresses.length > 50) throw new Error("must be at most 50 URLs");
+  if (addresses.some(({ database }) => database !== 0)) throw new Error("must not name a database: a cluster has one");
+  const ways = new Set(addresses.map(({ tls, user, password }) => JSON.stringify([tls, user, password])));
+  if (ways.size > 1) throw new Error("must all have the same scheme, user and password");
+  return addresses;
+}
+
+/** Undefined: what is escaped in it is not text. */
+function unescaped(text = ""): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -36,6 +36,13 @@ export const SETTINGS = {
       "A PostgreSQL 15 to 18, as `postgres://user:password@host:port/database?sslmode=verify-full` (`disable`, `require`, `verify-full`; a unix socket's folder as `?host=/folder`). If not set: an embedded one, for development.",
     parse: parseDatabaseUrl,
   },
+  workers: {
+    name: "MUSTER_WORKERS",
+    description:
+      "How many processes serve the port, 1 to 256, or `auto`: as many as the machine has cores. Limits that are said to be of a process are of each of them.",
+    default: "1",
+    parse: values.workers,
+  },
   dbPoolSize: {
     name: "MUSTER_DB_POOL_SIZE",
     description: "The most database connections of this process, 2 to 1000; a few for notifications come on top.",
@@ -47,6 +54,18 @@ export const SETTINGS = {
     description: "The longest a single statement may take, 100ms to 10m.",
     default: "30s",
     parse: values.duration("100ms", "10m"),
+  },
+  redisUrl: {
+    name: "REDIS_URL",
+    description:
+      "A Redis 7 or Valkey that presences are kept in, as `redis://user:password@host:6379/0`, or `rediss://` for TLS. If not set: in the database. docs/presence.md says when to.",
+    parse: values.redisUrl,
+  },
+  redisClusterUrls: {
+    name: "REDIS_CLUSTER_URLS",
+    description:
+      "Instead of `REDIS_URL`: some servers of a Redis Cluster, separated by commas, by which the others are found. All have the same scheme, user and password.",
+    parse: values.redisClusterUrls,
   },
   operatorKey: {
     name: "MUSTER_OPERATOR_KEY",
@@ -103,7 +122,7 @@ export const SETTINGS = {
   },
   maxConnections: {
     name: "MUSTER_MAX_CONNECTIONS",
-    description: "The most client connections at once, 1 to 1000000; more are refused.",
+    description: "The most client connections at once, of all workers together, 1 to 1000000; more are refused.",
     default: "10000",
     parse: values.integer(1, 1_000_000),
   },

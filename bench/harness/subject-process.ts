@@ -1,5 +1,5 @@
 import { Session } from "node:inspector/promises";
-import { readConfig } from "../../src/config.ts";
+import { type Config, readConfig } from "../../src/config.ts";
 import type { DatabaseAddress } from "../../src/db/orm.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import type { PasswordHasher } from "../../src/users/passwords/passwords.ts";
@@ -13,6 +13,8 @@ export interface SubjectOptions {
   readonly encryptionKey: Uint8Array;
   /** Takes every password for the right one at no cost: what hashing costs has nothing to do with Muster. */
   readonly withoutHashing?: boolean;
+  /** Where presences are kept; left out: in the database. */
+  readonly redis?: Config["redis"];
 }
 
 const NO_HASHER: PasswordHasher = { hash: async () => SOME_HASH, matches: async () => true };
@@ -21,9 +23,9 @@ let inspector: Session | undefined;
 let server: RunningServer | undefined;
 
 /** As in production, but for the rate limits. */
-async function start({ database, operatorKey, encryptionKey, withoutHashing }: SubjectOptions): Promise<string> {
+async function start({ database, operatorKey, encryptionKey, withoutHashing, redis }: SubjectOptions): Promise<string> {
   const environment = readConfig({ MUSTER_PORT: "0", MUSTER_RATE_LIMITS: "off" });
-  const config = { ...environment, database, operatorKey, encryptionKeys: [encryptionKey] };
+  const config = { ...environment, database, operatorKey, encryptionKeys: [encryptionKey], redis };
   server = await startServer(config, withoutHashing ? { passwordHasher: NO_HASHER } : {});
   return server.url;
 }

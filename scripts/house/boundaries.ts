@@ -204,6 +204,12 @@ export const ROOMS: readonly Room[] = [
   },
   ...FEATURES.flatMap(featureRooms),
   {
+    name: "Presences in Redis",
+    files: ["src/presence/redis/**"],
+    mayImport: [...FOUNDATION, ...DATABASE, BESIDE, "../*.ts", "../../setting-values.ts", "@redis/client"],
+    typesOnly: ["../../db/orm.ts"],
+  },
+  {
     name: "The client",
     files: ["src/client/**"],
     mayImport: [

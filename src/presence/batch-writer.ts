@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MusterError } from "../errors.ts";
 import type { PresenceRecord } from "./effective-presence.ts";
-import { type Change, type KnownUser, keyOf, MAX_BATCH, type PresenceEngine, type Written } from "./engine.ts";
+import {
+  type Change,
+  type KnownUser,
+  keyOf,
+  MAX_BATCH,
+  type Outcome,
+  type PresenceEngine,
+  type Written,
+} from "./engine.ts";
 
 /** What is stored once a change is. */
 export interface SetResult extends KnownUser {
@@ -78,10 +86,7 @@ export function createBatchWriter(engine: PresenceEngine): BatchWriter {
     const outcome = outcomes[index];
     if (typeof outcome === "object") for (const { resolve } of item.callers) resolve({ ...outcome, now });
     else if (outcome === "busy" && item.tries < BUSY_TRIES) void sleep(10 * 2 ** item.tries++).then(() => add(item));
-    else {
-      const error = new MusterError(outcome === "busy" ? "CONFLICT" : "USER_NOT_FOUND");
-      for (const { reject } of item.callers) reject(error);
-    }
+    else for (const { reject } of item.callers) reject(refusalOf(outcome));
   }
 
   return {
@@ -90,4 +95,9 @@ export function createBatchWriter(engine: PresenceEngine): BatchWriter {
       while (running) await running;
     },
   };
+}
+
+function refusalOf(outcome: Outcome | undefined): MusterError {
+  if (outcome === "unavailable") return new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: 1_000 });
+  return new MusterError(outcome === "busy" ? "CONFLICT" : "USER_NOT_FOUND");
 }

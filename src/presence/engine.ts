@@ -27,8 +27,9 @@ export interface Change {
 
 /**
  * What came of a change. `busy`: another transaction holds the user, whose outcome decides whether it exists; try again.
+ * `unavailable`: the part of the store that has the user cannot be reached; whether it was set is not known.
  */
-export type Outcome = (KnownUser & { readonly record: PresenceRecord }) | "busy" | "no such user";
+export type Outcome = (KnownUser & { readonly record: PresenceRecord }) | "busy" | "no such user" | "unavailable";
 
 /** The answer to a batch of changes. */
 export interface Written {
@@ -44,6 +45,11 @@ export interface Reading {
   readonly now: Micros;
   /** The engine's generation when the read began. */
   readonly generation: number;
+  /**
+   * Names the store and its history: another one after a failover that may have lost changes, the same on all servers and after their
+   * restart. What a reader was told in one history says nothing about another.
+   */
+  readonly identity: string;
   /** One for each subject, in their order; undefined: no such user. */
   readonly users: readonly (KnownUser | undefined)[];
 }
@@ -78,6 +84,16 @@ export interface PresenceEngine extends AsyncDisposable {
   observe(observer: EngineObserver): void;
   /** Tells all observers that a user may be gone. At once, without waiting for it to be told. */
   announceDeletion(subject: Subject): void;
+  /**
+   * What is kept of a user, whether or not there is one; unset: it is kept in the database, beside the user.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  recordOf?(subject: Subject): Promise<PresenceRecord | undefined>;
+  /**
+   * Removes what is left of users that are gone; unset: the store never has any. Breaks off once the signal aborts.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  sweep?(signal: AbortSignal): Promise<void>;
 }
 
 /** The most users in one read or one batch of changes. */

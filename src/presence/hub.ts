@@ -6,6 +6,7 @@ import { DeadlineHeap } from "./deadline-heap.ts";
 import { type PresenceRecord, spanAt } from "./effective-presence.ts";
 import { type KnownUser, keyOf, type PresenceEngine, type Reading, type Subject } from "./engine.ts";
 import { EngineTime } from "./engine-time.ts";
+import { History } from "./history.ts";
 import { ReadQueue } from "./read-queue.ts";
 import { type UserWatcher, WatchedUser } from "./watched-user.ts";
 
@@ -41,6 +42,7 @@ export class Hub implements Disposable {
   #generation = 0;
   #gap = false;
   #staleSince: number | undefined;
+  readonly #history = new History();
 
   constructor(engine: PresenceEngine, clock: Clock, logger: Logger) {
     this.#engine = engine;
@@ -65,14 +67,34 @@ export class Hub implements Disposable {
     return this.#time.known ? this.#time.now() : undefined;
   }
 
+  /** The store with its history, as the latest read named it; undefined: not read yet, or lost since. */
+  get identity(): string | undefined {
+    return this.#gap ? undefined : this.#history.identity;
+  }
+
+  /** Counts the histories of the store that were seen. */
+  get epoch(): number {
+    return this.#history.epoch;
+  }
+
+  /** Whether the engine's clock was set back past this time, so that what came after it may seem to have come before. */
+  wasTurnedBack(time: Micros): boolean {
+    return this.#history.wasTurnedBack(time);
+  }
+
   /** For how long the engine has been out of reach, in milliseconds; 0: it is not. */
   get staleFor(): number {
     return this.#staleSince === undefined ? 0 : Math.max(this.#clock.monotonic() - this.#staleSince, 1);
   }
 
+  /** What is known of a user, if it is watched or was a moment ago. */
+  find(subject: Subject): WatchedUser | undefined {
+    return this.#users.get(keyOf(subject));
+  }
+
   /** Has `watcher` told of a user from now on, and at once if it is known. */
   join(subject: Subject, watcher: UserWatcher): WatchedUser {
-    const user = this.#users.get(keyOf(subject)) ?? this.#add(subject);
+    const user = this.find(subject) ?? this.#add(subject);
     user.watchers.add(watcher);
     user.dropAt = Number.POSITIVE_INFINITY;
     if (user.state !== "loading") watcher.onChange(user);
@@ -108,7 +130,7 @@ export class Hub implements Disposable {
   }
 
   #hear(subject: Subject, record: PresenceRecord | undefined): void {
-    const user = this.#users.get(keyOf(subject));
+    const user = this.find(subject);
     if (!user) return;
     const gone = user.state === "missing" || user.state === "deleted";
     // Not enough to go by, or so late that its first link is over: only a read tells.
@@ -129,6 +151,7 @@ export class Hub implements Disposable {
       const sentAt = this.#clock.monotonic();
       const reading = await this.#engine.get(subjects);
       this.#time.learn(reading.now, sentAt);
+      this.#history.learn(reading);
       if (!this.#gap) this.#staleSince = undefined;
       for (const [index, user] of batch.entries())
         if (this.#users.get(user.key) === user) this.#merge(user, reading.users[index], reading, startedAt);
@@ -151,6 +174,10 @@ export class Hub implements Disposable {
     const stateChanged = state !== user.state;
     user.state = state;
     user.known = known;
+    if (right || after >= before) {
+      user.confirmedAt = reading.now;
+      user.epoch = this.#history.epoch;
+    }
     let changed = false;
     if (right || after > before) {
       user.updatedAt = ++this.#events;

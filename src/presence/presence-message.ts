@@ -11,7 +11,7 @@ import type { EffectivePresenceSchema, Presence } from "../gen/muster/v1/presenc
 import type { WatchPresenceResponseSchema } from "../gen/muster/v1/presence_service_pb.ts";
 import { MAX_STEPS, type Micros, type Step } from "./chain.ts";
 import type { UserPresence } from "./user-presence.ts";
-import type { WatchEvent, WatchMessage } from "./watch-stream.ts";
+import type { WatchEvent, WatchMessage } from "./watch-event.ts";
 
 /** The links of a nested message, in order: one more than are allowed at most, for the chain to refuse. */
 export function stepsOf(message: Presence | undefined): Step[] {

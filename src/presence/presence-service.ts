@@ -8,7 +8,9 @@ import { getPresence } from "./get-presence.ts";
 import type { Presence } from "./presence.ts";
 import { presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
 import { setPresence } from "./set-presence.ts";
+import { updateWatch } from "./update-watch.ts";
 import { type WatchInput, watchPresence } from "./watch.ts";
+import type { WatchOwner } from "./watch-change.ts";
 
 /** Where open streams are kept, so that the server can end them. */
 export interface StreamPort {
@@ -38,13 +40,25 @@ export function presenceService(presence: Presence, streams: StreamPort): Servic
       for await (const message of watchPresence(presence, watchInput(request, projectCallerOf(context)), signals))
         yield watchMessage(message);
     },
+    async updateWatch({ watchId, add, remove }, context) {
+      const owner = ownerOf(projectCallerOf(context));
+      const input = { watchId, add: add.map(userKeyOf), remove: remove.map(userKeyOf) };
+      await updateWatch(presence, scopeOf(context), owner, input);
+      return {};
+    },
   };
 }
 
-const watchInput = ({ refs, minInterval }: WatchPresenceRequest, { projectId }: ProjectCaller): WatchInput => ({
-  projectId,
+const watchInput = ({ refs, resumeToken, minInterval }: WatchPresenceRequest, caller: ProjectCaller): WatchInput => ({
+  owner: ownerOf(caller),
   keys: refs.map(userKeyOf),
+  resumeToken,
   minIntervalMs: spanOf(minInterval),
+});
+
+const ownerOf = (caller: ProjectCaller): WatchOwner => ({
+  projectId: caller.projectId,
+  userId: caller.kind === "user" ? caller.userId : undefined,
 });
 
 const scopeOf = (context: HandlerContext) => ({

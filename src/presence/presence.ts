@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Listener } from "../db/listener.ts";
 import type { Database } from "../db/orm.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
@@ -6,11 +7,14 @@ import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { PresenceEngine } from "./engine.ts";
 import { Hub } from "./hub.ts";
 import type { ProjectDefaults } from "./subjects.ts";
+import { WatchExchange } from "./watch-exchange.ts";
 
 export interface PresenceDeps {
   readonly db: Database;
   /** Where presences are kept; it is disposed with the presence. */
   readonly engine: PresenceEngine;
+  /** Times real connections: made with the machine's clock, whatever `clock` is. */
+  readonly listener: Listener;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly logger: Logger;
@@ -21,11 +25,11 @@ export interface PresenceDeps {
 export interface Presence extends AsyncDisposable {
   readonly db: Database;
   readonly clock: Clock;
-  readonly newId: NewId;
   readonly projects: ProjectDefaults;
   readonly engine: PresenceEngine;
   readonly writer: BatchWriter;
   readonly hub: Hub;
+  readonly watches: WatchExchange;
   /**
    * Tells those who watch a user, here and elsewhere, that it was deleted. To be called after that is committed.
    */
@@ -33,20 +37,23 @@ export interface Presence extends AsyncDisposable {
 }
 
 /** Presence on an engine. Dispose it before what the engine stands on. */
-export function createPresence({ db, engine, clock, newId, projects, logger }: PresenceDeps): Presence {
+export function createPresence(deps: PresenceDeps): Presence {
+  const { db, engine, clock, projects, logger } = deps;
   const writer = createBatchWriter(engine);
   const hub = new Hub(engine, clock, logger);
+  const watches = new WatchExchange(deps);
   return {
     db,
     clock,
-    newId,
     projects,
     engine,
     writer,
     hub,
+    watches,
     announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
     async [Symbol.asyncDispose]() {
       hub[Symbol.dispose]();
+      await watches[Symbol.asyncDispose]();
       await writer[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
     },

@@ -1,24 +1,48 @@
 import type { Micros } from "./chain.ts";
+import { digestLength } from "./list-digest.ts";
 
-/** Version 1: the version, the project's id in 16 bytes, the watermark in 8. */
-const VERSION = 1;
-const LENGTH = 25;
-/** What commits late or comes late may be this much older than the watermark. */
-const SLACK: Micros = 5_000_000;
-
-/** Says that a reader of the project has been told of all that happened up to `time`. Opaque to those who keep it. */
-export function createResumeToken(projectId: string, time: Micros): Uint8Array {
-  const token = Buffer.alloc(LENGTH);
-  token.writeUInt8(VERSION, 0);
-  token.write(projectId.replaceAll("-", ""), 1, "hex");
-  token.writeBigInt64BE(BigInt(time - SLACK), 17);
-  return token;
+/** What a reader has been told, as far as another stream needs it to go on from there. */
+export interface ResumePoint {
+  /** Stands for the store with its history, the project, and its default presence: where any of them is another one, nothing holds. */
+  readonly origin: number;
+  /** Up to when the reader has been told of all that happened to those on its list, on the engine's clock. */
+  readonly confirmed: Micros;
+  /** Who was on the list: a `ListDigest`. */
+  readonly list: Buffer;
+  /** States it was told of that began later. */
+  readonly told: ReadonlySet<number>;
 }
 
-/** Up to when the reader that has `token` has been told; undefined: it is not a token of this project. */
-export function readResumeToken(projectId: string, token: Uint8Array): Micros | undefined {
+const VERSION = 2;
+const HASH_BYTES = 6;
+const HEAD_BYTES = 1 + HASH_BYTES + 8;
+
+/** A point as a token: opaque to those who keep it, at most 400 bytes. Version, origin, time, list, then the states. */
+export function writeResumeToken({ origin, confirmed, list, told }: ResumePoint): Uint8Array {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt8(VERSION);
+  head.writeUIntBE(origin, 1, HASH_BYTES);
+  head.writeBigInt64BE(BigInt(confirmed), 1 + HASH_BYTES);
+  const states = Buffer.alloc(told.size * HASH_BYTES);
+  let at = 0;
+  for (const state of told) at = states.writeUIntBE(state, at, HASH_BYTES);
+  return Buffer.concat([head, list, states]);
+}
+
+/** The point of a token; undefined: it is none. */
+export function readResumeToken(token: Uint8Array): ResumePoint | undefined {
   const bytes = Buffer.from(token.buffer, token.byteOffset, token.byteLength);
-  if (bytes.length !== LENGTH || bytes.readUInt8(0) !== VERSION) return undefined;
-  if (bytes.toString("hex", 1, 17) !== projectId.replaceAll("-", "")) return undefined;
-  return Number(bytes.readBigInt64BE(17));
+  if (bytes.length <= HEAD_BYTES || bytes.readUInt8() !== VERSION) return undefined;
+  const listLength = digestLength(bytes.readUInt8(HEAD_BYTES));
+  if (listLength === undefined) return undefined;
+  const rest = bytes.length - HEAD_BYTES - listLength;
+  if (rest < 0 || rest % HASH_BYTES > 0) return undefined;
+  const told = new Set<number>();
+  for (let at = bytes.length - rest; at < bytes.length; at += HASH_BYTES) told.add(bytes.readUIntBE(at, HASH_BYTES));
+  return {
+    origin: bytes.readUIntBE(1, HASH_BYTES),
+    confirmed: Number(bytes.readBigInt64BE(1 + HASH_BYTES)),
+    list: bytes.subarray(HEAD_BYTES, HEAD_BYTES + listLength),
+    told,
+  };
 }

@@ -1,33 +1,16 @@
 import { randomInt } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { isShuttingDown, MusterError } from "../errors.ts";
-import type { Micros } from "./chain.ts";
-import type { Subject } from "./engine.ts";
-import type { Hub } from "./hub.ts";
 import { Mailbox } from "./mailbox.ts";
-import { createResumeToken } from "./resume-token.ts";
+import type { OpenWatch, OpenWatches } from "./open-watches.ts";
+import { canResume } from "./resume.ts";
+import { type ResumePoint, readResumeToken } from "./resume-token.ts";
 import type { ProjectDefaults } from "./subjects.ts";
-import { type UserPresence, userPresenceIn } from "./user-presence.ts";
-import type { WatchedUser } from "./watched-user.ts";
-
-/** What a stream says. */
-export type WatchEvent =
-  | { readonly kind: "opened"; readonly watchId: string; readonly resumed: boolean }
-  | { readonly kind: "update"; readonly presences: readonly UserPresence[] }
-  | { readonly kind: "snapshotComplete" }
-  | { readonly kind: "heartbeat"; readonly stale: boolean }
-  | { readonly kind: "userDeleted"; readonly userId: string }
-  | { readonly kind: "resync"; readonly why: string }
-  | { readonly kind: "goodbye"; readonly reconnectAfterMs: number };
-
-/** One message of a stream. */
-export interface WatchMessage {
-  /** Empty until the snapshot is complete. */
-  readonly resumeToken: Uint8Array;
-  /** The engine's clock; unset only before anything was read. */
-  readonly serverTime: Micros | undefined;
-  readonly event: WatchEvent;
-}
+import type { UserPresence } from "./user-presence.ts";
+import type { WatchOwner } from "./watch-change.ts";
+import type { WatchEvent, WatchMessage } from "./watch-event.ts";
+import { WatchList, type WatchListDeps } from "./watch-list.ts";
+import type { WatchTargets } from "./watch-targets.ts";
 
 /** What ends a stream from outside. Each stream has its own, so that none collects thousands of listeners. */
 export interface WatchSignals {
@@ -37,18 +20,19 @@ export interface WatchSignals {
   readonly ended: AbortSignal;
 }
 
-export interface WatchStreamDeps {
-  readonly hub: Hub;
+export interface WatchStreamDeps extends WatchListDeps {
   readonly clock: Clock;
   readonly projects: ProjectDefaults;
+  /** Where the stream is found as long as it is open. */
+  readonly open: OpenWatches;
 }
 
 export interface WatchStreamInput {
   readonly watchId: string;
-  readonly projectId: string;
-  readonly subjects: readonly Subject[];
-  /** External ids that belong to nobody: shown once, as if never set. */
-  readonly unknownExternalIds: readonly string[];
+  readonly owner: WatchOwner;
+  readonly targets: WatchTargets;
+  /** Where an earlier stream came to; empty: nowhere. */
+  readonly resumeToken: Uint8Array;
   readonly minIntervalMs: number;
 }
 
@@ -58,41 +42,45 @@ const STALLED_MS = 60_000;
 /** For how long the last values are good enough while the engine is out of reach. */
 const STALE_MS = 60_000;
 const RECONNECT_MS = { least: 200, most: 5_000 };
-/** Presences in one message: together less than 1 MiB. */
-const MOST_PRESENCES = 200;
+/** How old what a resume token says may become. */
+const CONFIRM_MS = 10_000;
 
 /**
  * One reader's stream, pulled message by message. It holds nothing back for a slow reader: what to say is decided when the
  * reader asks for more, by how things are then. All it holds in the hub it lets go by `close`, which every end leads to.
  */
-export class WatchStream {
+export class WatchStream implements OpenWatch {
+  readonly watchId: string;
+  readonly owner: WatchOwner;
   readonly #deps: WatchStreamDeps;
   readonly #input: WatchStreamInput;
   readonly #signals: WatchSignals;
   readonly #mailbox: Mailbox;
-  readonly #users: Set<WatchedUser>;
-  /** Users whose state has not been sent since the snapshot began. */
-  #unsent: Set<WatchedUser>;
-  #unknown: readonly string[];
-  #deleted: string[] = [];
+  readonly #list: WatchList;
   #phase: "new" | "snapshot" | "live" = "new";
+  /** What the stream goes on from, until it is up to date. */
+  #resuming: ResumePoint | undefined;
   #saidGoodbye = false;
   #failure: MusterError | undefined;
-  #lastSentAt = 0;
+  #lastSentAt: number;
   #lastUpdateAt = Number.NEGATIVE_INFINITY;
-  #token: Uint8Array = new Uint8Array();
+  #confirmedAt = Number.NEGATIVE_INFINITY;
+  #defaultStatus = "";
   #stall: Disposable | undefined;
 
   constructor(deps: WatchStreamDeps, input: WatchStreamInput, signals: WatchSignals) {
+    this.watchId = input.watchId;
+    this.owner = input.owner;
     this.#deps = deps;
     this.#input = input;
     this.#signals = signals;
     this.#mailbox = new Mailbox(deps.clock);
+    this.#lastSentAt = deps.clock.monotonic();
     signals.left.addEventListener("abort", this.close, { once: true });
     signals.ended.addEventListener("abort", this.close, { once: true });
-    this.#users = new Set(input.subjects.map((subject) => deps.hub.join(subject, this.#mailbox)));
-    this.#unsent = new Set(this.#users);
-    this.#unknown = input.unknownExternalIds;
+    this.#list = new WatchList(deps, input.owner.projectId, input.targets, this.#mailbox);
+    this.#resuming = readResumeToken(input.resumeToken);
+    deps.open.add(this);
   }
 
   /**
@@ -111,16 +99,22 @@ export class WatchStream {
     }
   }
 
+  /**
+   * Takes users off the list, then adds others, of whom is then told how things are.
+   * @throws REQUEST_INVALID
+   */
+  change(add: WatchTargets, remove: WatchTargets): void {
+    this.#list.change(add, remove);
+  }
+
   /** Lets go of everything. A reader that comes back for more is told why there is none. */
   readonly close = (): void => {
     const { left, ended } = this.#signals;
     left.removeEventListener("abort", this.close);
     ended.removeEventListener("abort", this.close);
     this.#stall?.[Symbol.dispose]();
-    for (const user of this.#users) this.#deps.hub.leave(user, this.#mailbox);
-    this.#users.clear();
-    this.#unsent.clear();
-    this.#mailbox.dirty.clear();
+    this.#list.close();
+    this.#deps.open.delete(this);
     this.#mailbox.ring();
   };
 
@@ -140,28 +134,40 @@ export class WatchStream {
     if (this.#signals.ended.aborted) {
       return { kind: "goodbye", reconnectAfterMs: randomInt(RECONNECT_MS.least, RECONNECT_MS.most) };
     }
-    if (this.#phase === "new") {
-      this.#phase = "snapshot";
-      return { kind: "opened", watchId: this.#input.watchId, resumed: false };
-    }
+    if (this.#phase === "new") return this.#open();
     if (this.#mailbox.rolledBack) return this.#resync();
     const presences = this.#mayUpdate() ? await this.#takePresences() : [];
     if (presences.length > 0) return { kind: "update", presences };
-    const userId = this.#deleted.shift();
+    const userId = this.#list.takeDeleted();
     if (userId !== undefined) return { kind: "userDeleted", userId };
-    if (this.#phase === "snapshot" && this.#unsent.size === 0) {
+    if (this.#phase === "snapshot" && this.#list.isTold) {
       this.#phase = "live";
+      this.#resuming = undefined;
       return { kind: "snapshotComplete" };
     }
     if (this.#deps.clock.monotonic() - this.#lastSentAt < HEARTBEAT_MS) return undefined;
     return { kind: "heartbeat", stale: this.#deps.hub.staleFor > 0 };
   }
 
+  /** Which store it is that a token has to be of, shows with the first read. */
+  async #open(): Promise<WatchEvent | undefined> {
+    const { hub } = this.#deps;
+    const waited = this.#deps.clock.monotonic() - this.#lastSentAt;
+    const isUnseen = hub.identity === undefined && hub.staleFor === 0 && !this.#list.isEmpty;
+    if (this.#resuming && isUnseen && waited < HEARTBEAT_MS) return undefined;
+    const defaultStatus = await this.#readDefault();
+    this.#phase = "snapshot";
+    if (this.#resuming && !canResume(this.#resuming, hub, this.owner.projectId, defaultStatus))
+      this.#resuming = undefined;
+    if (this.#resuming) this.#list.resume(this.#resuming);
+    return { kind: "opened", watchId: this.watchId, resumed: this.#resuming !== undefined };
+  }
+
   #resync(): WatchEvent {
     this.#mailbox.rolledBack = false;
     this.#phase = "snapshot";
-    this.#unsent = new Set(this.#users);
-    for (const user of this.#users) if (user.state !== "loading") this.#mailbox.dirty.add(user);
+    this.#resuming = undefined;
+    this.#list.restart();
     return { kind: "resync", why: "the store lost its latest changes" };
   }
 
@@ -171,31 +177,13 @@ export class WatchStream {
   }
 
   async #takePresences(): Promise<UserPresence[]> {
-    if (this.#mailbox.dirty.size + this.#unknown.length === 0) return [];
-    const { settings } = await this.#deps.projects.get(this.#input.projectId);
-    const presences: UserPresence[] = this.#unknown
-      .slice(0, MOST_PRESENCES)
-      .map((externalId) => ({ userId: "", externalId, status: settings.defaultPresence, revision: 0, step: 0 }));
-    this.#unknown = this.#unknown.slice(presences.length);
-    for (const user of this.#mailbox.dirty) {
-      if (presences.length >= MOST_PRESENCES) break;
-      this.#mailbox.dirty.delete(user);
-      if (!this.#users.has(user)) continue;
-      this.#unsent.delete(user);
-      if (user.state === "deleted") this.#forget(user);
-      else presences.push(this.#presence(user, settings.defaultPresence));
-    }
-    return presences;
+    return this.#list.isDirty ? this.#list.take(await this.#readDefault()) : [];
   }
 
-  #presence({ subject, known, record, span }: WatchedUser, defaultStatus: string): UserPresence {
-    return userPresenceIn(subject.userId, known && { ...known, record }, span, defaultStatus);
-  }
-
-  #forget(user: WatchedUser): void {
-    this.#users.delete(user);
-    this.#deleted.push(user.subject.userId);
-    this.#deps.hub.leave(user, this.#mailbox);
+  async #readDefault(): Promise<string> {
+    const { settings } = await this.#deps.projects.get(this.owner.projectId);
+    this.#defaultStatus = settings.defaultPresence;
+    return this.#defaultStatus;
   }
 
   #message(event: WatchEvent): WatchMessage {
@@ -203,22 +191,27 @@ export class WatchStream {
     this.#lastSentAt = clock.monotonic();
     this.#saidGoodbye = event.kind === "goodbye";
     if (event.kind === "update") this.#lastUpdateAt = this.#lastSentAt;
-    const serverTime = hub.now;
-    const upToDate = this.#phase === "live" && this.#mailbox.dirty.size + this.#deleted.length === 0;
-    if (serverTime !== undefined && upToDate && hub.staleFor === 0)
-      this.#token = createResumeToken(this.#input.projectId, serverTime);
+    if (this.#phase === "live") this.#confirm();
     this.#stall = clock.schedule(STALLED_MS, () => {
       this.#failure = new MusterError("READER_STALLED");
       this.close();
     });
-    return { resumeToken: this.#token, serverTime, event };
+    const resumeToken = this.#resuming ? this.#input.resumeToken : this.#list.token;
+    return { resumeToken, serverTime: hub.now, event };
+  }
+
+  #confirm(): void {
+    const isDue = !this.#list.isConfirmed || this.#lastSentAt - this.#confirmedAt >= CONFIRM_MS;
+    if (!isDue || this.#deps.hub.staleFor > 0) return;
+    this.#confirmedAt = this.#lastSentAt;
+    this.#list.confirm(this.#defaultStatus);
   }
 
   /** For how long there is nothing to say if nothing comes. */
   #patience(): number {
     const now = this.#deps.clock.monotonic();
     const waits = [this.#lastSentAt + HEARTBEAT_MS - now];
-    if (this.#mailbox.dirty.size > 0) waits.push(this.#lastUpdateAt + this.#input.minIntervalMs - now);
+    if (this.#list.isDirty) waits.push(this.#lastUpdateAt + this.#input.minIntervalMs - now);
     return Math.min(...waits);
   }
 }

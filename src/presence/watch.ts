@@ -1,19 +1,20 @@
-import type { Database } from "../db/orm.ts";
-import type { NewId } from "../ids.ts";
 import type { UserKey } from "../users/users.ts";
-import { keyOf, type Subject } from "./engine.ts";
-import { subjectsOf } from "./subjects.ts";
-import { type WatchMessage, type WatchSignals, WatchStream, type WatchStreamDeps } from "./watch-stream.ts";
+import type { WatchOwner } from "./watch-change.ts";
+import type { WatchMessage } from "./watch-event.ts";
+import type { WatchExchange } from "./watch-exchange.ts";
+import { type WatchSignals, WatchStream, type WatchStreamDeps } from "./watch-stream.ts";
+import { targetsOf } from "./watch-targets.ts";
 
-export interface WatchDeps extends WatchStreamDeps {
-  readonly db: Database;
-  readonly newId: NewId;
+export interface WatchDeps extends Omit<WatchStreamDeps, "open"> {
+  readonly watches: WatchExchange;
 }
 
 export interface WatchInput {
-  readonly projectId: string;
+  readonly owner: WatchOwner;
   /** The users to watch, at most 10,000. Ids that belong to nobody look as if never set. */
   readonly keys: readonly UserKey[];
+  /** Of an earlier stream's last message, to go on from; empty: a new one. What cannot be gone on from is as good as none. */
+  readonly resumeToken: Uint8Array;
   /** The least time between two updates, in milliseconds. */
   readonly minIntervalMs: number;
 }
@@ -25,27 +26,13 @@ export interface WatchInput {
  */
 export async function* watchPresence(
   deps: WatchDeps,
-  input: WatchInput,
+  { owner, keys, ...input }: WatchInput,
   signals: WatchSignals,
 ): AsyncGenerator<WatchMessage, never> {
-  const { projectId, keys, minIntervalMs } = input;
-  const subjects = await subjectsOf(deps.db, { projectId, signal: signals.left }, keys);
+  const targets = await targetsOf(deps.db, { projectId: owner.projectId, signal: signals.left }, keys);
   signals.left.throwIfAborted();
-  const once = new Map(
-    subjects.flatMap((subject): [string, Subject][] => (subject ? [[keyOf(subject), subject]] : [])),
-  );
-  const unknown = keys.filter(({ by }, index) => by === "externalId" && !subjects[index]);
-  const stream = new WatchStream(
-    deps,
-    {
-      watchId: deps.newId(),
-      projectId,
-      subjects: [...once.values()],
-      unknownExternalIds: [...new Set(unknown.map(({ value }) => value))],
-      minIntervalMs,
-    },
-    signals,
-  );
+  const watchId = deps.watches.newWatchId();
+  const stream = new WatchStream({ ...deps, open: deps.watches.open }, { ...input, owner, watchId, targets }, signals);
   try {
     for (;;) yield await stream.next();
   } finally {

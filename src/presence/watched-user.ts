@@ -1,6 +1,8 @@
+import type { Micros } from "./chain.ts";
 import type { PresenceRecord, Span } from "./effective-presence.ts";
 import { spanAt } from "./effective-presence.ts";
 import { type KnownUser, keyOf, type Subject } from "./engine.ts";
+import { hash48 } from "./hash48.ts";
 
 /** One that is told what happens to users it watches. Only that something did: what, is read from the user. */
 export interface UserWatcher {
@@ -20,6 +22,8 @@ export type UserState = "loading" | "known" | "missing" | "deleted";
 export class WatchedUser {
   readonly subject: Subject;
   readonly key: string;
+  /** What stands for it in resume tokens. */
+  readonly hash: number;
   /** Its place in the heap of deadlines. */
   readonly slot: number;
   readonly watchers = new Set<UserWatcher>();
@@ -30,6 +34,9 @@ export class WatchedUser {
   span: Span = spanAt(undefined, 0);
   /** When it was last brought up to date, on the hub's own count of events. */
   updatedAt = 0;
+  /** The engine's clock at the latest read that says so, and in which of the histories that the hub has seen. */
+  confirmedAt: Micros = Number.NEGATIVE_INFINITY;
+  epoch = 0;
   /** When it is to be read again whatever happens, and when to be dropped, in milliseconds of the monotonic clock. */
   reconcileAt = Number.POSITIVE_INFINITY;
   dropAt = Number.POSITIVE_INFINITY;
@@ -37,6 +44,7 @@ export class WatchedUser {
   constructor(subject: Subject, slot: number) {
     this.subject = subject;
     this.key = keyOf(subject);
+    this.hash = hash48(this.key);
     this.slot = slot;
   }
 

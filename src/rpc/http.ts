@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, ListenOptions } from "node:net";
 import type { Clock } from "../clock.ts";
 import { MusterError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -26,8 +26,11 @@ export interface HttpServerOptions {
 }
 
 export interface HttpServer extends AsyncDisposable {
-  /** Begins to serve; port 0 takes a free one. */
-  listen(port: number, host: string): Promise<AddressInfo>;
+  /**
+   * Begins to serve; port 0 takes a free one. With `reusePort` other processes of this user may do so too, and the system gives each of
+   * them its share of the connections.
+   */
+  listen(port: number, host: string, reusePort?: boolean): Promise<AddressInfo>;
   /**
    * Takes no new connections and no new requests on the old ones, ends the streams, lets the other calls finish, and breaks
    * off after `graceMs` what is left. Gives the number of connections broken off.
@@ -48,7 +51,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const port = createPort(limits, options.tls, listener, keeper, options.clock);
   const drain = (graceMs: number) => drainPort(port, listener, keeper, options, graceMs);
   return {
-    listen: (number, host) => listen(port, number, host, options.logger),
+    listen: (number, host, reusePort = false) => listen(port, { port: number, host, reusePort }, options.logger),
     drain,
     get connections() {
       return port.sockets.size;
@@ -60,10 +63,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 }
 
-function listen({ root }: Port, port: number, host: string, logger: Logger): Promise<AddressInfo> {
+function listen({ root }: Port, place: ListenOptions, logger: Logger): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     root.once("error", reject);
-    root.listen(port, host, () => {
+    root.listen(place, () => {
       root.off("error", reject);
       root.on("error", (error) => logger.error({ err: error }, "the port failed"));
       resolve(root.address() as AddressInfo);

@@ -49,11 +49,21 @@ export async function requireUser(db: Database, scope: ProjectScope, key: UserKe
   return user ?? notFound(db, scope, key);
 }
 
+/** Of these ids, those of users that were deleted. */
+export async function deletedAmong(
+  db: Database,
+  { projectId, signal }: ProjectScope,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const rows = await query<{ id: string }>(db.pool, DELETED_AMONG, [projectId, ids], signal);
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Fails for a key that names nobody: an id may have belonged to a user that was deleted. */
 export async function notFound(db: Database, { projectId, signal }: ProjectScope, key: UserKey): Promise<never> {
   if (key.by === "id") {
-    const deleted = await query(db.pool, DELETED_AMONG, [projectId, [key.value]], signal);
-    if (deleted.length > 0) throw new MusterError("USER_DELETED");
+    const deleted = await deletedAmong(db, { projectId, signal }, [key.value]);
+    if (deleted.size > 0) throw new MusterError("USER_DELETED");
   }
   throw new MusterError("USER_NOT_FOUND");
 }

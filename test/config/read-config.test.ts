@@ -29,6 +29,7 @@ test("an empty environment is a development server's", () => {
     publicUrl: undefined,
     dataDir: ".muster",
     database: undefined,
+    workers: 1,
     dbPoolSize: 20,
     dbStatementTimeoutMs: 30_000,
     operatorKey: undefined,
@@ -177,6 +178,47 @@ test.each([
     expect(problem, value).toMatch(new RegExp(`^${name} must `));
     expect(others).toEqual([]);
   }
+});
+
+test("presences are kept in one Redis or in a cluster, and a bad URL is named without its password", () => {
+  const plain = { host: "redis.example", port: 6_379, tls: false, database: 0 };
+  const read = (REDIS_URL: string) => readConfig({ REDIS_URL }).redis;
+  expect(read("redis://redis.example")).toEqual({ kind: "standalone", address: plain });
+  expect(read("rediss://muster:s%40cret@redis.example:7000/3")).toEqual({
+    kind: "standalone",
+    address: { ...plain, port: 7_000, tls: true, user: "muster", password: "s@cret", database: 3 },
+  });
+  expect(read("redis://:secret@[::1]/")).toMatchObject({ address: { host: "::1", password: "secret", database: 0 } });
+  for (const bad of [
+    "redis.example",
+    "http://h",
+    "redis://",
+    "redis://h/x",
+    "redis://h?db=1",
+    "redis://u@h",
+    "redis://:%ff@h",
+  ])
+    expect(problemsOf({ REDIS_URL: bad })).toEqual([
+      "REDIS_URL must be a URL such as redis://user:password@host:6379/0, or rediss://…",
+    ]);
+  const cluster = (REDIS_CLUSTER_URLS: string) => problemsOf({ REDIS_CLUSTER_URLS });
+  expect(readConfig({ REDIS_CLUSTER_URLS: "redis://a:1, redis://b:2" }).redis).toEqual({
+    kind: "cluster",
+    seeds: [
+      { ...plain, host: "a", port: 1 },
+      { ...plain, host: "b", port: 2 },
+    ],
+  });
+  expect(cluster("redis://a/1")).toEqual(["REDIS_CLUSTER_URLS must not name a database: a cluster has one"]);
+  expect(cluster("redis://a,rediss://b")).toEqual([
+    "REDIS_CLUSTER_URLS must all have the same scheme, user and password",
+  ]);
+  expect(cluster(Array.from({ length: 51 }, () => "redis://a").join())).toEqual([
+    "REDIS_CLUSTER_URLS must be at most 50 URLs",
+  ]);
+  expect(problemsOf({ REDIS_URL: "redis://a", REDIS_CLUSTER_URLS: "redis://b" })).toEqual([
+    "REDIS_URL and REDIS_CLUSTER_URLS must not be set together",
+  ]);
 });
 
 test("the SMTP server is read from its URL, and a bad one is named without its password", () => {

@@ -93,6 +93,14 @@ export function testEngine(setup: EngineSetup): void {
     expect(reading.now).toBeGreaterThanOrEqual(record.setAt);
   });
 
+  test("names its store the same to every process", async () => {
+    const [one, other] = [await open(), await open()];
+    const subject = await user();
+    const { identity } = await one.get([subject]);
+    expect(identity).not.toBe("");
+    expect((await other.get([subject])).identity).toBe(identity);
+  });
+
   test("knows nobody by an id of another project", async () => {
     const engine = await open();
     const here = await user();
@@ -264,13 +272,14 @@ export function testEngine(setup: EngineSetup): void {
     const [subject, other] = (await users(2)) as [Subject, Subject];
     const { engine, notes } = await watched([subject]);
     const before = await put(engine, subject, { status: "before" });
-    const { generation } = await engine.get([subject]);
+    const { generation, identity } = await engine.get([subject]);
     await setup.interrupt();
     await eventually(() => notes.log.at(-1) === "generation");
     expect(notes.log[0]).toBe("gap");
     expect(notes.generation).toBeGreaterThan(generation);
     const reading = await engine.get([subject]);
     expect(reading.generation).toBe(notes.generation);
+    expect(reading.identity).toBe(identity);
     expect(reading.users[0]?.record).toEqual(before);
     await engine.subscribe([other]);
     await fence(engine, notes, subject);

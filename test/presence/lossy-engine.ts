@@ -83,7 +83,7 @@ export class LossyEngine implements PresenceEngine {
     await this.#wait(200);
     if (this.faulty && this.#random(10) === 0) throw new Error("the read is lost");
     const users = records.map((record) => ({ externalId: "x", lastActiveAt: undefined, record }));
-    return { now, generation, users };
+    return { now, generation, identity: "one", users };
   }
 
   async subscribe(subjects: readonly Subject[]): Promise<void> {

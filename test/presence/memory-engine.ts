@@ -67,7 +67,7 @@ export class MemoryEngine implements PresenceEngine {
 
   async get(subjects: readonly Subject[]): Promise<Reading> {
     const users = subjects.map((subject) => this.#store.users.get(keyOf(subject)));
-    return { now: this.#store.now, generation: this.#generation, users };
+    return { now: this.#store.now, generation: this.#generation, identity: "memory", users };
   }
 
   async subscribe(subjects: readonly Subject[]): Promise<void> {

@@ -11,7 +11,7 @@ import type { PresenceEngine } from "../../src/presence/engine.ts";
 import { createPostgresEngine } from "../../src/presence/postgres/postgres-engine.ts";
 import { createPresence, type Presence } from "../../src/presence/presence.ts";
 import { type WatchInput, watchPresence } from "../../src/presence/watch.ts";
-import type { WatchEvent, WatchMessage } from "../../src/presence/watch-stream.ts";
+import type { WatchEvent, WatchMessage } from "../../src/presence/watch-event.ts";
 
 const logger = createLogger("silent");
 
@@ -59,7 +59,15 @@ export function startEngine(db: Database): PresenceEngine {
 /** One process's presence. Another call is another process. */
 export function startPresence(db: Database, clock: Clock = systemClock, engine = startEngine(db)): Presence {
   const projects = { get: async () => ({ settings: { defaultPresence: "offline" } }) };
-  return createPresence({ db, engine, clock, newId: createIds(clock), logger, projects });
+  const listener = createListener(db.address, systemClock, logger);
+  const presence = createPresence({ db, engine, listener, clock, newId: createIds(clock), logger, projects });
+  return {
+    ...presence,
+    async [Symbol.asyncDispose]() {
+      await presence[Symbol.asyncDispose]();
+      await listener[Symbol.asyncDispose]();
+    },
+  };
 }
 
 export const set = (presence: Presence, projectId: string, userId: string, ...steps: Step[]) =>
@@ -71,6 +79,16 @@ export interface Seen {
   readonly revision: number;
   readonly step: number;
 }
+
+/** What a watch of `.system` takes, what is left out being the ordinary. */
+export type WatchRequest = Partial<WatchInput> & Pick<WatchInput, "keys"> & { readonly projectId: string };
+
+export const watchInput = ({ projectId, ...input }: WatchRequest): WatchInput => ({
+  owner: { projectId, userId: undefined },
+  minIntervalMs: 0,
+  resumeToken: new Uint8Array(),
+  ...input,
+});
 
 /** A reader that accepts at once whatever comes. */
 export class Reader implements AsyncDisposable {
@@ -84,9 +102,9 @@ export class Reader implements AsyncDisposable {
   readonly ended = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(presence: Presence, input: Partial<WatchInput> & Pick<WatchInput, "projectId" | "keys">) {
+  constructor(presence: Presence, { projectId, ...input }: WatchRequest) {
     const signals = { left: this.#left.signal, ended: this.ended.signal };
-    this.#done = this.#read(watchPresence(presence, { minIntervalMs: 0, ...input }, signals));
+    this.#done = this.#read(watchPresence(presence, watchInput({ projectId, ...input }), signals));
   }
 
   get kinds(): WatchEvent["kind"][] {

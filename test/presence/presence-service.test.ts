@@ -110,6 +110,41 @@ test("many are read at once, and those that are not there are listed", async () 
   expect(await reasonOf(client.getPresence({ ref: byId(nobody) }))).toBe("USER_NOT_FOUND");
 });
 
+test("a watch is changed by whoever opened it, and gone on from by its token", async () => {
+  const [user = "", added = ""] = await makeUsers(db, projectId, 2);
+  const seen: string[] = [];
+  let watchId = "";
+  let resumeToken: Uint8Array<ArrayBufferLike> = new Uint8Array();
+  const leaving = new AbortController();
+  const read = async () => {
+    for await (const { event, ...message } of client.watchPresence(
+      { refs: [byId(user)] },
+      { signal: leaving.signal },
+    )) {
+      resumeToken = message.resumeToken;
+      if (event.case === "opened") watchId = event.value.watchId;
+      if (event.case === "update") seen.push(...event.value.presences.map(({ userId }) => userId));
+      if (event.case === "snapshotComplete") await client.updateWatch({ watchId, add: [byId(added)] });
+      if (seen.includes(added)) break;
+    }
+  };
+  await read();
+  leaving.abort();
+  await eventually(() => streams.size === 0);
+  expect(seen).toEqual([user, added]);
+  expect(await reasonOf(client.updateWatch({ watchId }))).toBe("WATCH_NOT_FOUND");
+  const cases: unknown[] = [];
+  const again = new AbortController();
+  const request = { refs: [byId(user), byId(added)], resumeToken: new Uint8Array(resumeToken) };
+  for await (const { event } of client.watchPresence(request, { signal: again.signal })) {
+    cases.push(event.case === "opened" ? event.value.resumed : event.case);
+    if (event.case === "snapshotComplete") break;
+  }
+  again.abort();
+  await eventually(() => streams.size === 0);
+  expect(cases).toEqual([true, "snapshotComplete"]);
+});
+
 test("a stream on the wire goes from opened to goodbye, and its place among the open ones is given back", async () => {
   const [user = ""] = await makeUsers(db, projectId, 1);
   const messages: WatchPresenceResponse[] = [];

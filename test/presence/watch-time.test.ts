@@ -3,7 +3,17 @@ import { MusterError } from "../../src/errors.ts";
 import { watchPresence } from "../../src/presence/watch.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
-import { deleteUser, eventually, ids, makeProject, makeUsers, Reader, set, startPresence } from "./presence-fixture.ts";
+import {
+  deleteUser,
+  eventually,
+  ids,
+  makeProject,
+  makeUsers,
+  Reader,
+  set,
+  startPresence,
+  watchInput,
+} from "./presence-fixture.ts";
 
 const db = await testDatabase();
 const projectId = await makeProject(db);
@@ -61,7 +71,7 @@ test("changes within the least interval are told together when it is over", asyn
 test("a reader that accepts nothing for a minute is let go, and nothing is kept for it", async () => {
   const signals = { left: new AbortController().signal, ended: new AbortController().signal };
   const [watched = ""] = await makeUsers(db, projectId, 1);
-  const stream = watchPresence(presence, { projectId, keys: ids([watched]), minIntervalMs: 0 }, signals);
+  const stream = watchPresence(presence, watchInput({ projectId, keys: ids([watched]) }), signals);
   for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value.event.kind;
   await clock.advance(59_999);
   const kept = presence.hub.size;
@@ -75,7 +85,7 @@ test("a reader that leaves while the stream waits for it leaves nothing behind",
   const users = await makeUsers(db, projectId, 5);
   const left = new AbortController();
   const signals = { left: left.signal, ended: new AbortController().signal };
-  const stream = watchPresence(presence, { projectId, keys: ids(users), minIntervalMs: 0 }, signals);
+  const stream = watchPresence(presence, watchInput({ projectId, keys: ids(users) }), signals);
   for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value.event.kind;
   left.abort();
   await clock.advance(29_999);

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
-import { readResumeToken } from "../../src/presence/resume-token.ts";
 import { watchPresence } from "../../src/presence/watch.ts";
 import { testDatabase } from "../support/database.ts";
 import {
@@ -14,6 +13,7 @@ import {
   Reader,
   set,
   startPresence,
+  watchInput,
 } from "./presence-fixture.ts";
 
 const db = await testDatabase();
@@ -117,7 +117,7 @@ test("a reader that begins while presences are set misses none", async () => {
 
 test("a slow reader skips what lies between and gets the latest", async () => {
   const users = await makeUsers(db, projectId, 3);
-  const input = { projectId, keys: ids(users), minIntervalMs: 0 };
+  const input = watchInput({ projectId, keys: ids(users) });
   const left = new AbortController();
   const stream = watchPresence(presence, input, { left: left.signal, ended: new AbortController().signal });
   for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value.event.kind;
@@ -216,17 +216,6 @@ test("what is set while notifications do not arrive is seen once they do again",
     await Promise.all(users.map((user) => set(other, projectId, user, { status: `round ${round}` })));
     await expect.poll(() => unlike(reader, users, `round ${round}`), PATIENCE).toEqual([]);
   }
-});
-
-test("resume tokens come with the end of the snapshot, and say how far the reader has come", async () => {
-  const [user = ""] = await makeUsers(db, projectId, 1);
-  await using reader = watch([user]);
-  await reader.snapshot();
-  expect(reader.messages[0]?.resumeToken).toHaveLength(0);
-  const { resumeToken = new Uint8Array(), serverTime = 0 } = reader.messages.at(-1) ?? {};
-  expect(readResumeToken(projectId, resumeToken)).toBe(serverTime - 5_000 * MS);
-  expect(readResumeToken(randomUUID(), resumeToken)).toBeUndefined();
-  expect(readResumeToken(projectId, resumeToken.subarray(1))).toBeUndefined();
 });
 
 test("links of thousands of users that run out together are all told", async () => {

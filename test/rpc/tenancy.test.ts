@@ -1,7 +1,8 @@
 import { type DescMethod, type DescService, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import type { createClient } from "@connectrpc/connect";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
+import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
@@ -41,6 +42,13 @@ const revoked = await theirs.system(TokenService).issueToken({ ref: { ref: { cas
 const theirRevoked = revoked.token?.id ?? "";
 await theirs.system(TokenService).revokeToken({ tokenId: theirRevoked });
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
+const watching = new AbortController();
+const theirStream = theirs
+  .system(PresenceService)
+  .watchPresence({ refs: [{ ref: { case: "id", value: userId } }] }, { signal: watching.signal });
+const { value: opened } = await theirStream[Symbol.asyncIterator]().next();
+const theirWatch = opened?.event.case === "opened" ? opened.event.value.watchId : "";
+afterAll(() => watching.abort());
 
 /** A request for each RPC that names another project's things, and what comes of it; a new RPC without one fails the test. */
 const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
@@ -132,6 +140,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
   WatchPresence: [{ refs: [{ id: userId }] }, "answered"],
+  UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 
 const methods = SERVICES.flatMap((service: DescService) => service.methods.map((method) => ({ service, method })));

@@ -89,6 +89,7 @@ const FATES: Record<string, Fate> = {
   "Suspension.reason": "kept",
   "UpdateProjectRequest.display_name": as("Project.display_name"),
   "UpdateUserRequest.etag": "asked",
+  "UpdateWatchRequest.watch_id": "asked",
   "UpsertUserRequest.external_id": as("User.external_id"),
   "UnlinkIdentityRequest.provider": "asked",
   "UnlinkIdentityRequest.subject": "asked",

@@ -85,6 +85,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   UpdateProvider: () => ({ provider: { id: PROVIDER, config: OIDC } }),
   UpdateUser: () => ({ user: {} }),
   VerifyExternalUser: () => ({ userJwt: "x" }),
+  UpdateWatch: () => ({ watchId: "none" }),
   VerifyLocator: (_, slot) => ({ locator: locatorOf(slot), code: "00000000" }),
   VerifyToken: ({ token }) => ({ token }),
 };
@@ -96,6 +97,7 @@ export const FAILS: Record<string, string> = {
   SetAvatar: "AVATAR_INVALID",
   VerifyExternalUser: "EXTERNAL_JWT_INVALID",
   SignInWithProvider: "EXTERNAL_JWT_INVALID",
+  UpdateWatch: "WATCH_NOT_FOUND",
   VerifyLocator: "VERIFICATION_CODE_INVALID",
 };
 

@@ -18,7 +18,7 @@ import {
   type Written,
 } from "../engine.ts";
 import { readNotes, writeHint } from "./note.ts";
-import { CHANNEL, GET_STATEMENT, SET_STATEMENT } from "./statements.ts";
+import { CHANNEL, CLUSTER_STATEMENT, GET_STATEMENT, SET_STATEMENT } from "./statements.ts";
 
 export interface PostgresEngineDeps {
   readonly db: Database;
@@ -47,6 +47,7 @@ interface GetRow {
   since: number;
   chain: string;
   now: number;
+  timeline: string;
 }
 
 /** How often a batch that lost against another transaction is run again. */
@@ -58,6 +59,8 @@ export function createPostgresEngine({ db, listener, notifier, logger }: Postgre
   let observer: EngineObserver | undefined;
   let generation = 1;
   let listening: Promise<Disposable> | undefined;
+  /** Which cluster it is: asked anew after each gap. */
+  let cluster: string | undefined;
 
   function deliver(payload: string): void {
     try {
@@ -70,7 +73,10 @@ export function createPostgresEngine({ db, listener, notifier, logger }: Postgre
 
   const subscriber = {
     onNotification: deliver,
-    onLost: () => observer?.onGap(),
+    onLost: () => {
+      cluster = undefined;
+      observer?.onGap();
+    },
     onGap: () => observer?.onGeneration(++generation),
   };
 
@@ -78,7 +84,10 @@ export function createPostgresEngine({ db, listener, notifier, logger }: Postgre
     set: (changes) => setWithRetries(db, changes),
     async get(subjects, signal) {
       const startedIn = generation;
-      return readingOf(await query<GetRow>(db.pool, GET_STATEMENT, columnsOf(subjects), signal), startedIn);
+      const id = cluster ?? (await readCluster(db));
+      const rows = await query<GetRow>(db.pool, GET_STATEMENT, columnsOf(subjects), signal);
+      if (startedIn === generation) cluster = id;
+      return readingOf(rows, startedIn, id);
     },
     async subscribe(subjects) {
       for (const subject of subjects) subscribed.add(keyOf(subject));
@@ -136,10 +145,22 @@ function outcomeOf({ chain }: Change, row: SetRow | undefined): Outcome {
   };
 }
 
-function readingOf(rows: readonly GetRow[], generation: number): Reading {
+/** What names the cluster; empty where the role is not let know. */
+async function readCluster(db: Database): Promise<string> {
+  try {
+    const [row] = await query<{ id: string }>(db.pool, CLUSTER_STATEMENT, []);
+    return row?.id ?? "";
+  } catch (error) {
+    if (error instanceof MusterError) throw error;
+    return "";
+  }
+}
+
+function readingOf(rows: readonly GetRow[], generation: number, cluster: string): Reading {
   return {
     now: rows[0]?.now ?? 0,
     generation,
+    identity: `${cluster}/${rows[0]?.timeline}`,
     users: rows.map(
       (row) =>
         (row.external_id !== null && {

@@ -61,11 +61,19 @@ select i.project_id, i.user_id, i.user_exists, i.external_id, i.last_active_time
 from input i left join written w on w.project_id = i.project_id and w.user_id = i.user_id`,
 };
 
-/** Reads users and their presences. $1 project ids, $2 user ids; one row for each pair, in their order. */
+/** The cluster. */
+export const CLUSTER_STATEMENT = {
+  name: "presence_cluster",
+  text: "select system_identifier::text as id from pg_control_system()",
+};
+
+/**
+ * Reads users and their presences, and the timeline, which is another one after each failover. On a standby it fails. $1 project ids, $2 user ids; one row for each pair, in their order. */
 export const GET_STATEMENT = {
   name: "presence_get",
   text: `
-select u.external_id, u.last_active_time, p.rev, p.set_at, p.since, p.chain, ${NOW} as now
+select u.external_id, u.last_active_time, p.rev, p.set_at, p.since, p.chain, ${NOW} as now,
+  (select left(pg_walfile_name(pg_current_wal_lsn()), 8)) as timeline
 from unnest($1::uuid[], $2::uuid[]) with ordinality as i (project_id, user_id, place)
 left join users u on u.project_id = i.project_id and u.id = i.user_id
 left join presences p on p.project_id = i.project_id and p.user_id = i.user_id

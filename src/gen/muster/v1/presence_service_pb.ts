@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/presence_service.proto.
  */
 export const file_muster_v1_presence_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvdjEvcHJlc2VuY2Vfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxImwKElNldFByZXNlbmNlUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEi0KCHByZXNlbmNlGAIgASgLMhMubXVzdGVyLnYxLlByZXNlbmNlQga6SAPIAQEiRQoTU2V0UHJlc2VuY2VSZXNwb25zZRIuCghwcmVzZW5jZRgBIAEoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZSI9ChJHZXRQcmVzZW5jZVJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBASJFChNHZXRQcmVzZW5jZVJlc3BvbnNlEi4KCHByZXNlbmNlGAEgASgLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIkgKF0JhdGNoR2V0UHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQ6AcicAoYQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlEi8KCXByZXNlbmNlcxgBIAMoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZRIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYipAEKFFdhdGNoUHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQkE4SHgoMcmVzdW1lX3Rva2VuGAIgASgMQgi6SAV6AxiACBI9CgxtaW5faW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACK6AwoVV2F0Y2hQcmVzZW5jZVJlc3BvbnNlEhQKDHJlc3VtZV90b2tlbhgBIAEoDBIvCgtzZXJ2ZXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGb3BlbmVkGAMgASgLMhYubXVzdGVyLnYxLldhdGNoT3BlbmVkSAASKwoGdXBkYXRlGAQgASgLMhkubXVzdGVyLnYxLlByZXNlbmNlVXBkYXRlSAASPQoRc25hcHNob3RfY29tcGxldGUYBSABKAsyIC5tdXN0ZXIudjEuV2F0Y2hTbmFwc2hvdENvbXBsZXRlSAASLgoJaGVhcnRiZWF0GAYgASgLMhkubXVzdGVyLnYxLldhdGNoSGVhcnRiZWF0SAASNQoMdXNlcl9kZWxldGVkGAcgASgLMh0ubXVzdGVyLnYxLldhdGNoZWRVc2VyRGVsZXRlZEgAEigKBnJlc3luYxgIIAEoCzIWLm11c3Rlci52MS5XYXRjaFJlc3luY0gAEioKB2dvb2RieWUYCSABKAsyFy5tdXN0ZXIudjEuV2F0Y2hHb29kYnllSABCBwoFZXZlbnQiMAoLV2F0Y2hPcGVuZWQSEAoId2F0Y2hfaWQYASABKAkSDwoHcmVzdW1lZBgCIAEoCCJBCg5QcmVzZW5jZVVwZGF0ZRIvCglwcmVzZW5jZXMYASADKAsyHC5tdXN0ZXIudjEuRWZmZWN0aXZlUHJlc2VuY2UiFwoVV2F0Y2hTbmFwc2hvdENvbXBsZXRlIh8KDldhdGNoSGVhcnRiZWF0Eg0KBXN0YWxlGAEgASgIIiUKEldhdGNoZWRVc2VyRGVsZXRlZBIPCgd1c2VyX2lkGAEgASgJIh0KC1dhdGNoUmVzeW5jEg4KBnJlYXNvbhgBIAEoCSJCCgxXYXRjaEdvb2RieWUSMgoPcmVjb25uZWN0X2FmdGVyGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uMpwDCg9QcmVzZW5jZVNlcnZpY2USWwoLU2V0UHJlc2VuY2USHS5tdXN0ZXIudjEuU2V0UHJlc2VuY2VSZXF1ZXN0Gh4ubXVzdGVyLnYxLlNldFByZXNlbmNlUmVzcG9uc2UiDZACAqq7GAYKAgIEEAISWwoLR2V0UHJlc2VuY2USHS5tdXN0ZXIudjEuR2V0UHJlc2VuY2VSZXF1ZXN0Gh4ubXVzdGVyLnYxLkdldFByZXNlbmNlUmVzcG9uc2UiDZACAaq7GAYKAgIDEAESagoQQmF0Y2hHZXRQcmVzZW5jZRIiLm11c3Rlci52MS5CYXRjaEdldFByZXNlbmNlUmVxdWVzdBojLm11c3Rlci52MS5CYXRjaEdldFByZXNlbmNlUmVzcG9uc2UiDZACAaq7GAYKAgIDEAMSYwoNV2F0Y2hQcmVzZW5jZRIfLm11c3Rlci52MS5XYXRjaFByZXNlbmNlUmVxdWVzdBogLm11c3Rlci52MS5XYXRjaFByZXNlbmNlUmVzcG9uc2UiDZACAaq7GAYKAgIDEAQwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_presence, file_muster_v1_user]);
+  fileDesc("CiBtdXN0ZXIvdjEvcHJlc2VuY2Vfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxImwKElNldFByZXNlbmNlUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEi0KCHByZXNlbmNlGAIgASgLMhMubXVzdGVyLnYxLlByZXNlbmNlQga6SAPIAQEiRQoTU2V0UHJlc2VuY2VSZXNwb25zZRIuCghwcmVzZW5jZRgBIAEoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZSI9ChJHZXRQcmVzZW5jZVJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBASJFChNHZXRQcmVzZW5jZVJlc3BvbnNlEi4KCHByZXNlbmNlGAEgASgLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIkgKF0JhdGNoR2V0UHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQ6AcicAoYQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlEi8KCXByZXNlbmNlcxgBIAMoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZRIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYipAEKFFdhdGNoUHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQkE4SHgoMcmVzdW1lX3Rva2VuGAIgASgMQgi6SAV6AxiACBI9CgxtaW5faW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACKMAQoSVXBkYXRlV2F0Y2hSZXF1ZXN0EhsKCHdhdGNoX2lkGAEgASgJQgm6SAZyBBABGGQSKgoDYWRkGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWZCCbpIBpIBAxCQThItCgZyZW1vdmUYAyADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIJukgGkgEDEJBOIhUKE1VwZGF0ZVdhdGNoUmVzcG9uc2UiugMKFVdhdGNoUHJlc2VuY2VSZXNwb25zZRIUCgxyZXN1bWVfdG9rZW4YASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm9wZW5lZBgDIAEoCzIWLm11c3Rlci52MS5XYXRjaE9wZW5lZEgAEisKBnVwZGF0ZRgEIAEoCzIZLm11c3Rlci52MS5QcmVzZW5jZVVwZGF0ZUgAEj0KEXNuYXBzaG90X2NvbXBsZXRlGAUgASgLMiAubXVzdGVyLnYxLldhdGNoU25hcHNob3RDb21wbGV0ZUgAEi4KCWhlYXJ0YmVhdBgGIAEoCzIZLm11c3Rlci52MS5XYXRjaEhlYXJ0YmVhdEgAEjUKDHVzZXJfZGVsZXRlZBgHIAEoCzIdLm11c3Rlci52MS5XYXRjaGVkVXNlckRlbGV0ZWRIABIoCgZyZXN5bmMYCCABKAsyFi5tdXN0ZXIudjEuV2F0Y2hSZXN5bmNIABIqCgdnb29kYnllGAkgASgLMhcubXVzdGVyLnYxLldhdGNoR29vZGJ5ZUgAQgcKBWV2ZW50IjAKC1dhdGNoT3BlbmVkEhAKCHdhdGNoX2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgiQQoOUHJlc2VuY2VVcGRhdGUSLwoJcHJlc2VuY2VzGAEgAygLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIhcKFVdhdGNoU25hcHNob3RDb21wbGV0ZSIfCg5XYXRjaEhlYXJ0YmVhdBINCgVzdGFsZRgBIAEoCCIlChJXYXRjaGVkVXNlckRlbGV0ZWQSDwoHdXNlcl9pZBgBIAEoCSIdCgtXYXRjaFJlc3luYxIOCgZyZWFzb24YASABKAkiQgoMV2F0Y2hHb29kYnllEjIKD3JlY29ubmVjdF9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjL5AwoPUHJlc2VuY2VTZXJ2aWNlElsKC1NldFByZXNlbmNlEh0ubXVzdGVyLnYxLlNldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5TZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgKquxgGCgICBBACElsKC0dldFByZXNlbmNlEh0ubXVzdGVyLnYxLkdldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5HZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxABEmoKEEJhdGNoR2V0UHJlc2VuY2USIi5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxADEmMKDVdhdGNoUHJlc2VuY2USHy5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlcXVlc3QaIC5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxAEMAESWwoLVXBkYXRlV2F0Y2gSHS5tdXN0ZXIudjEuVXBkYXRlV2F0Y2hSZXF1ZXN0Gh4ubXVzdGVyLnYxLlVwZGF0ZVdhdGNoUmVzcG9uc2UiDZACAqq7GAYKAgIDEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_presence, file_muster_v1_user]);
 
 /**
  * What SetPresence takes.
@@ -274,7 +274,8 @@ export type WatchPresenceRequest = Message<"muster.v1.WatchPresenceRequest"> & {
   refs: UserRef[];
 
   /**
-   * `resume_token` of an earlier stream's last message. A server that cannot resume from it sends the whole snapshot.
+   * `resume_token` of an earlier stream's last message, at most a day old. Where it cannot be resumed from (it is no such token, too old, of
+   * another store, or from before a failover that may have lost changes), the whole snapshot is sent; that is never an error.
    *
    * @generated from field: bytes resume_token = 2;
    */
@@ -302,7 +303,8 @@ export type WatchPresenceRequestJson = {
   refs?: UserRefJson[];
 
   /**
-   * `resume_token` of an earlier stream's last message. A server that cannot resume from it sends the whole snapshot.
+   * `resume_token` of an earlier stream's last message, at most a day old. Where it cannot be resumed from (it is no such token, too old, of
+   * another store, or from before a failover that may have lost changes), the whole snapshot is sent; that is never an error.
    *
    * @generated from field: bytes resume_token = 2;
    */
@@ -324,13 +326,100 @@ export const WatchPresenceRequestSchema: GenMessage<WatchPresenceRequest, {jsonT
   messageDesc(file_muster_v1_presence_service, 6);
 
 /**
+ * What UpdateWatch takes.
+ *
+ * @generated from message muster.v1.UpdateWatchRequest
+ */
+export type UpdateWatchRequest = Message<"muster.v1.UpdateWatchRequest"> & {
+  /**
+   * The stream, by the `watch_id` that it opened with.
+   *
+   * @generated from field: string watch_id = 1;
+   */
+  watchId: string;
+
+  /**
+   * Users to watch as well, up to 10,000. Those that are watched already stay as they are; together there are at most 10,000.
+   *
+   * @generated from field: repeated muster.v1.UserRef add = 2;
+   */
+  add: UserRef[];
+
+  /**
+   * Users to watch no more, up to 10,000; those that are not watched are passed over. Done before `add`: a user in both is told of anew.
+   *
+   * @generated from field: repeated muster.v1.UserRef remove = 3;
+   */
+  remove: UserRef[];
+};
+
+/**
+ * What UpdateWatch takes.
+ *
+ * @generated from message muster.v1.UpdateWatchRequest
+ */
+export type UpdateWatchRequestJson = {
+  /**
+   * The stream, by the `watch_id` that it opened with.
+   *
+   * @generated from field: string watch_id = 1;
+   */
+  watchId?: string;
+
+  /**
+   * Users to watch as well, up to 10,000. Those that are watched already stay as they are; together there are at most 10,000.
+   *
+   * @generated from field: repeated muster.v1.UserRef add = 2;
+   */
+  add?: UserRefJson[];
+
+  /**
+   * Users to watch no more, up to 10,000; those that are not watched are passed over. Done before `add`: a user in both is told of anew.
+   *
+   * @generated from field: repeated muster.v1.UserRef remove = 3;
+   */
+  remove?: UserRefJson[];
+};
+
+/**
+ * Describes the message muster.v1.UpdateWatchRequest.
+ * Use `create(UpdateWatchRequestSchema)` to create a new message.
+ */
+export const UpdateWatchRequestSchema: GenMessage<UpdateWatchRequest, {jsonType: UpdateWatchRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 7);
+
+/**
+ * What UpdateWatch answers.
+ *
+ * @generated from message muster.v1.UpdateWatchResponse
+ */
+export type UpdateWatchResponse = Message<"muster.v1.UpdateWatchResponse"> & {
+};
+
+/**
+ * What UpdateWatch answers.
+ *
+ * @generated from message muster.v1.UpdateWatchResponse
+ */
+export type UpdateWatchResponseJson = {
+};
+
+/**
+ * Describes the message muster.v1.UpdateWatchResponse.
+ * Use `create(UpdateWatchResponseSchema)` to create a new message.
+ */
+export const UpdateWatchResponseSchema: GenMessage<UpdateWatchResponse, {jsonType: UpdateWatchResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 8);
+
+/**
  * One message of the stream.
  *
  * @generated from message muster.v1.WatchPresenceResponse
  */
 export type WatchPresenceResponse = Message<"muster.v1.WatchPresenceResponse"> & {
   /**
-   * Where a later stream can go on from: opaque. Empty until the snapshot is complete.
+   * Where another stream can go on from once this message is read: opaque, at most 400 bytes. Empty until there is such a point, which is
+   * as a rule with `snapshot_complete`.
    *
    * @generated from field: bytes resume_token = 1;
    */
@@ -414,7 +503,8 @@ export type WatchPresenceResponse = Message<"muster.v1.WatchPresenceResponse"> &
  */
 export type WatchPresenceResponseJson = {
   /**
-   * Where a later stream can go on from: opaque. Empty until the snapshot is complete.
+   * Where another stream can go on from once this message is read: opaque, at most 400 bytes. Empty until there is such a point, which is
+   * as a rule with `snapshot_complete`.
    *
    * @generated from field: bytes resume_token = 1;
    */
@@ -482,7 +572,7 @@ export type WatchPresenceResponseJson = {
  * Use `create(WatchPresenceResponseSchema)` to create a new message.
  */
 export const WatchPresenceResponseSchema: GenMessage<WatchPresenceResponse, {jsonType: WatchPresenceResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 7);
+  messageDesc(file_muster_v1_presence_service, 9);
 
 /**
  * The stream is open.
@@ -491,14 +581,15 @@ export const WatchPresenceResponseSchema: GenMessage<WatchPresenceResponse, {jso
  */
 export type WatchOpened = Message<"muster.v1.WatchOpened"> & {
   /**
-   * Names this stream.
+   * Names this stream for UpdateWatch. Opaque.
    *
    * @generated from field: string watch_id = 1;
    */
   watchId: string;
 
   /**
-   * Whether it goes on from `resume_token`; if not, the whole snapshot follows.
+   * Whether it goes on from `resume_token`: what is not told up to `snapshot_complete` is as the earlier stream told it. If not, the whole
+   * snapshot follows.
    *
    * @generated from field: bool resumed = 2;
    */
@@ -512,14 +603,15 @@ export type WatchOpened = Message<"muster.v1.WatchOpened"> & {
  */
 export type WatchOpenedJson = {
   /**
-   * Names this stream.
+   * Names this stream for UpdateWatch. Opaque.
    *
    * @generated from field: string watch_id = 1;
    */
   watchId?: string;
 
   /**
-   * Whether it goes on from `resume_token`; if not, the whole snapshot follows.
+   * Whether it goes on from `resume_token`: what is not told up to `snapshot_complete` is as the earlier stream told it. If not, the whole
+   * snapshot follows.
    *
    * @generated from field: bool resumed = 2;
    */
@@ -531,7 +623,7 @@ export type WatchOpenedJson = {
  * Use `create(WatchOpenedSchema)` to create a new message.
  */
 export const WatchOpenedSchema: GenMessage<WatchOpened, {jsonType: WatchOpenedJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 8);
+  messageDesc(file_muster_v1_presence_service, 10);
 
 /**
  * The state of some users.
@@ -566,7 +658,7 @@ export type PresenceUpdateJson = {
  * Use `create(PresenceUpdateSchema)` to create a new message.
  */
 export const PresenceUpdateSchema: GenMessage<PresenceUpdate, {jsonType: PresenceUpdateJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 9);
+  messageDesc(file_muster_v1_presence_service, 11);
 
 /**
  * Every watched user's state has been sent.
@@ -589,7 +681,7 @@ export type WatchSnapshotCompleteJson = {
  * Use `create(WatchSnapshotCompleteSchema)` to create a new message.
  */
 export const WatchSnapshotCompleteSchema: GenMessage<WatchSnapshotComplete, {jsonType: WatchSnapshotCompleteJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 10);
+  messageDesc(file_muster_v1_presence_service, 12);
 
 /**
  * Nothing happened for 20 s.
@@ -624,7 +716,7 @@ export type WatchHeartbeatJson = {
  * Use `create(WatchHeartbeatSchema)` to create a new message.
  */
 export const WatchHeartbeatSchema: GenMessage<WatchHeartbeat, {jsonType: WatchHeartbeatJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 11);
+  messageDesc(file_muster_v1_presence_service, 13);
 
 /**
  * A watched user was deleted.
@@ -659,7 +751,7 @@ export type WatchedUserDeletedJson = {
  * Use `create(WatchedUserDeletedSchema)` to create a new message.
  */
 export const WatchedUserDeletedSchema: GenMessage<WatchedUserDeleted, {jsonType: WatchedUserDeletedJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 12);
+  messageDesc(file_muster_v1_presence_service, 14);
 
 /**
  * What was sent may be wrong.
@@ -694,7 +786,7 @@ export type WatchResyncJson = {
  * Use `create(WatchResyncSchema)` to create a new message.
  */
 export const WatchResyncSchema: GenMessage<WatchResync, {jsonType: WatchResyncJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 13);
+  messageDesc(file_muster_v1_presence_service, 15);
 
 /**
  * The server is about to end the stream.
@@ -729,7 +821,7 @@ export type WatchGoodbyeJson = {
  * Use `create(WatchGoodbyeSchema)` to create a new message.
  */
 export const WatchGoodbyeSchema: GenMessage<WatchGoodbye, {jsonType: WatchGoodbyeJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 14);
+  messageDesc(file_muster_v1_presence_service, 16);
 
 /**
  * Tells who is present right now.
@@ -773,8 +865,10 @@ export const PresenceService: GenService<{
   /**
    * Streams the presence of up to 10,000 users: `opened`, then `update`s that give the state of each, `snapshot_complete`,
    * and from then on each change, expiry included, until the caller leaves. A reader that is slow skips states in between.
-   * Users that do not exist look as if their presence was never set; refs by login, email or phone that find nobody are passed
-   * over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED (CREDENTIAL_INVALID for `.system`) or USER_SUSPENDED when the
+   * With the `resume_token` of an earlier stream, from any server, the snapshot leaves out what that stream told: what is left are users
+   * that have changed since, and those that were not on its list.
+   * Users that do not exist or are suspended look as if their presence was never set; refs by login, email or phone that find nobody are
+   * passed over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED (CREDENTIAL_INVALID for `.system`) or USER_SUSPENDED when the
    * caller's access ends, READER_STALLED after 60 s in which nothing was read, STORAGE_UNAVAILABLE after 60 s without the database,
    * SHUTTING_DOWN after `goodbye`.
    *
@@ -784,6 +878,19 @@ export const PresenceService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchPresenceRequestSchema;
     output: typeof WatchPresenceResponseSchema;
+  },
+  /**
+   * Changes whom an open stream watches, without a gap for those that stay; whoever opened the stream may. The call may arrive at any
+   * server of the deployment. When it is answered, those removed are told of no more, and how those added are comes as an `update`.
+   * Reasons: WATCH_NOT_FOUND (the stream is over, or its server does not answer within 3 s: open another with the `resume_token` and the
+   * whole list, which costs no more than telling of those added).
+   *
+   * @generated from rpc muster.v1.PresenceService.UpdateWatch
+   */
+  updateWatch: {
+    methodKind: "unary";
+    input: typeof UpdateWatchRequestSchema;
+    output: typeof UpdateWatchResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_presence_service, 0);

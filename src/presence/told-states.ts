@@ -1,0 +1,107 @@
+import type { Micros } from "./chain.ts";
+import { hash48 } from "./hash48.ts";
+import { ListDigest } from "./list-digest.ts";
+import { writeResumeToken } from "./resume-token.ts";
+import type { WatchedUser } from "./watched-user.ts";
+
+/** What commits late may be this much older than the reading that did not show it. */
+const SLACK: Micros = 5_000_000;
+/** Every watched user is read again within this time: what began earlier is confirmed. */
+const RECENT: Micros = 70_000_000;
+/** How many of the latest states are named one by one: those beyond are told again after a resume. */
+const MOST_TOLD = 32;
+
+/** Stands for one state of a user in a resume token. A refresh does not make it another one. */
+export const stateHash = ({ key, record, span }: WatchedUser): number =>
+  hash48(`${key} ${record?.since ?? 0} ${span.step}`);
+
+/**
+ * What a stream has told its reader, kept so that a resume token can be made of it at any moment. Everything that began up to `confirmed`
+ * was told: each user was read after that, and what was read was told. Of what began later, the latest states are named one by one, so
+ * that they are not told twice.
+ */
+export class ToldStates {
+  #list = new ListDigest();
+  /** States that began a short while ago, with when. */
+  readonly #recent = new Map<number, Micros>();
+  #origin = 0;
+  #epoch = 0;
+  #confirmed: Micros | undefined;
+  #bytes: Uint8Array | undefined;
+
+  /** Whether there is a point to go on from. */
+  get isConfirmed(): boolean {
+    return this.#confirmed !== undefined;
+  }
+
+  /** Takes in that the reader has been told how things are with a user; `isNew`: it had not been told of it before. */
+  tell(user: WatchedUser, isNew: boolean, now: Micros): void {
+    this.#bytes = undefined;
+    if (isNew) this.#include(user);
+    const { start } = user.span;
+    if (start < now - RECENT) return;
+    const state = stateHash(user);
+    this.#recent.delete(state);
+    this.#recent.set(state, start);
+    if (this.#recent.size > MOST_TOLD)
+      for (const oldest of this.#recent.keys()) return void this.#recent.delete(oldest);
+  }
+
+  /** Takes in that the reader has been told of an external id that belongs to nobody. */
+  tellUnknown(hash: number): void {
+    this.#bytes = undefined;
+    this.#list.add(hash);
+  }
+
+  /** Takes in that something, of which the reader was told, is off its list. */
+  forget(hash: number): void {
+    this.#bytes = undefined;
+    this.#list.delete(hash);
+  }
+
+  /** Nothing of what was told may be true any more. */
+  clear(): void {
+    this.#list = new ListDigest();
+    this.#recent.clear();
+    this.#confirmed = undefined;
+    this.#bytes = undefined;
+  }
+
+  /**
+   * Moves the point on, where it can be: `users` are all that the reader was told of, `untold` those of them of which there is something
+   * new to tell. `epoch` counts the histories of the store, `origin` stands for the present one.
+   */
+  confirm(users: Iterable<WatchedUser>, untold: ReadonlySet<WatchedUser>, now: Micros, epoch: number, origin: number) {
+    let confirmed = now;
+    for (const user of users) {
+      if (user.epoch !== epoch) return;
+      confirmed = Math.min(confirmed, user.confirmedAt, untold.has(user) ? user.span.start : now);
+    }
+    // What is to be told of a user that is gone has no beginning.
+    if (!Number.isFinite(confirmed)) return;
+    this.#confirmed = confirmed - SLACK;
+    this.#epoch = epoch;
+    this.#origin = origin;
+    this.#bytes = undefined;
+    for (const [state, start] of this.#recent) if (start <= this.#confirmed) this.#recent.delete(state);
+  }
+
+  /** The token of this moment; empty: nothing is confirmed. */
+  token(): Uint8Array {
+    this.#bytes ??= this.#write();
+    return this.#bytes;
+  }
+
+  #include({ hash, epoch, confirmedAt }: WatchedUser): void {
+    this.#list.add(hash);
+    if (this.#confirmed === undefined) return;
+    if (epoch === this.#epoch) this.#confirmed = Math.min(this.#confirmed, confirmedAt - SLACK);
+    else this.#confirmed = undefined;
+  }
+
+  #write(): Uint8Array {
+    if (this.#confirmed === undefined) return new Uint8Array();
+    const told = new Set(this.#recent.keys());
+    return writeResumeToken({ origin: this.#origin, confirmed: this.#confirmed, list: this.#list.toBytes(), told });
+  }
+}
