@@ -14,7 +14,7 @@ export interface ResetPorts extends PasswordChangePorts {
 }
 
 /**
- * Keeps a reset for the user that has an email, unless it cannot be signed in: $1 project, $2 email as it is compared, $3 time, $4 digest,
+ * Keeps a reset for the user that has an email, unless it cannot be signed in, or has another email verified and this one not: $1 project, $2 email as it is compared, $3 time, $4 digest,
  * $5 when it ends. Gives the email as the user wrote it.
  */
 const KEEP_RESET: Statement = {
@@ -24,6 +24,8 @@ const KEEP_RESET: Statement = {
       select l.user_id, l.key, (select e ->> 'value' from jsonb_array_elements(u.locators) e where e ->> 'type' = 'email' and e ->> 'key' = l.key) as value
       from locators l join users u on u.project_id = l.project_id and u.id = l.user_id
       where l.project_id = $1 and l.type = 'email' and l.key = $2 and not ${blockedSql("u", "$3::timestamptz")}
+        and (u.locators @> jsonb_build_array(jsonb_build_object('type', 'email', 'key', l.key, 'verified', true))
+          or not u.locators @> '[{"type": "email", "verified": true}]')
     ), kept as (
       insert into password_resets (project_id, token_digest, user_id, email_key, create_time, expire_time)
       select $1, $4, user_id, key, $3, $5 from found

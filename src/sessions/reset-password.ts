@@ -38,7 +38,7 @@ export async function resetPassword(
     // Read under the lock: what was issued before is then older than this.
     const now = new Date(clock.now());
     const emailKey = await useToken(em, projectId, digest, now);
-    // Whoever has the address now is somebody else.
+    // Whoever has the address now is somebody else, or the user was proven to be somebody else by another one.
     const verified = emailKey === undefined ? undefined : markVerified(held, emailKey, now);
     if (emailKey === undefined || !verified) throw new MusterError("RESET_TOKEN_INVALID");
     // Until now anybody may have used the user under an email of somebody else, and linked what would still let it in.

@@ -63,10 +63,14 @@ export function hold(user: User, locators: readonly HeldLocator[], now: Date): v
   user.version += 1;
 }
 
-/** Makes an email of a user verified, and says whether it was not before; undefined: the user does not hold it. */
+/**
+ * Makes the email of a user verified by which somebody proves to be that user, and says whether it was not before. Undefined if that proves
+ * nothing: the user does not hold it, or holds it unverified beside one that is verified, and so belongs to whoever reads that one.
+ */
 export function markVerified(user: User, emailKey: string, now: Date): { readonly isNews: boolean } | undefined {
-  const email = user.locators.find((it) => isSameLocator(it, { type: "email", key: emailKey }));
-  if (!email) return undefined;
+  const emails = user.locators.filter(({ type }) => type === "email");
+  const email = emails.find(({ key }) => key === emailKey);
+  if (!email || (!email.verified && emails.some(({ verified }) => verified))) return undefined;
   const verified = { ...email, verified: true };
   hold(
     user,

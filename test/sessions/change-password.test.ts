@@ -143,6 +143,26 @@ describe("a password is reset", () => {
     expect(await reasonOf(reset(token))).toBe("RESET_TOKEN_INVALID");
   });
 
+  test("by an email that is not verified only while the user has no other one that is", async () => {
+    const { userId } = await owner("trap");
+    const users = own.system(UserService);
+    const ref = { ref: { case: "id", value: userId } } as const;
+    const before = await linkFor("trap");
+    const second = { type: LocatorType.EMAIL, value: "proven@example.org", verified: true };
+    await users.addLocator({ ref, locator: second });
+    expect(await reasonOf(sessions().resetPassword({ projectId: own.id, token: before, password: NEXT }))).toBe(
+      "RESET_TOKEN_INVALID",
+    );
+    for (const email of [emailOf("trap"), "proven@example.org"])
+      await sessions().requestPasswordReset({ projectId: own.id, email });
+    const [mail = ""] = await mailsTo("proven@example.org", 1);
+    const token = /mrp_[A-Za-z0-9_-]{48}/.exec(mail)?.[0] ?? "";
+    await sessions().resetPassword({ projectId: own.id, token, password: NEXT });
+    const mails = await mailsTo(emailOf("trap"), 2);
+    expect(mails.filter((text) => text.includes("mrp_"))).toHaveLength(1);
+    expect((await signIn("trap", NEXT)).user).toMatchObject({ id: userId, emailVerified: false });
+  });
+
   test("only where there is a page for it, and the answer does not tell who has an email", async () => {
     const bare = await startApp({ db });
     const call = bare.client(SessionService).requestPasswordReset({ projectId: own.id, email: "x@example.org" });

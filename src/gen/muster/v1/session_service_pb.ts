@@ -1023,7 +1023,7 @@ export const SessionService: GenService<{
   },
   /**
    * Has a link sent to an email by which the user that has it can reset its password, once and within an hour. The answer is the same, and
-   * takes as long, if nobody has it. One email is sent three an hour at most, of which nothing tells either. Reasons: PROJECT_NOT_FOUND,
+   * takes as long, if nobody has it, or only beside another email that is verified while this one is not. One email is sent three an hour at most, of which nothing tells either. Reasons: PROJECT_NOT_FOUND,
    * PASSWORD_RESET_NOT_CONFIGURED, RATE_LIMITED (too many mails wait to be sent).
    *
    * @generated from rpc muster.v1.SessionService.RequestPasswordReset
