@@ -76,11 +76,20 @@ describe("the last way in is LAST_IDENTITY, for the user and for `.system`:", ()
     expect(await identitiesOf(own, id)).toHaveLength(1);
   });
 
-  test("not with a password", async () => {
+  test("not with a password, and a login, an email or a phone to give it with", async () => {
+    const users = own.system(UserService);
+    for (const name of [{ login: "unlinked" }, { email: "unlinked@example.org" }, { phone: "+4930123499" }]) {
+      const { id, itself } = await userWith(1);
+      const unlink = () => itself.unlinkIdentity({ ref: ME, provider: "acme" });
+      await users.updateUser({ ref: byId(id), user: name });
+      expect(await reasonOf(unlink())).toBe("LAST_IDENTITY");
+      await users.setPassword({ ref: byId(id), password: PASSWORD });
+      await unlink();
+      expect(await identitiesOf(own, id)).toEqual([]);
+    }
     const { id, itself } = await userWith(1);
-    await own.system(UserService).setPassword({ ref: byId(id), password: PASSWORD });
-    await itself.unlinkIdentity({ ref: ME, provider: "acme" });
-    expect(await identitiesOf(own, id)).toEqual([]);
+    await users.setPassword({ ref: byId(id), password: PASSWORD });
+    expect(await reasonOf(itself.unlinkIdentity({ ref: ME, provider: "acme" }))).toBe("LAST_IDENTITY");
   });
 
   test("not with an external id of the project's own that an external key proves; a generated one nobody proves", async () => {

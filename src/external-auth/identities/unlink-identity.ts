@@ -44,19 +44,23 @@ export async function unlinkIdentity(ports: UnlinkPorts, scope: ProjectScope, in
 
 /** A disabled provider lets nobody in, and may never do again: its identities count for nothing. */
 const OTHER_WAY_IN = `
-  select exists (select from passwords where project_id = ? and user_id = ?)
-    or exists (select from identities i join providers p on p.project_id = i.project_id and p.id = i.provider_id
-      where i.project_id = ? and i.user_id = ? and not p.disabled and (i.provider_id, i.subject) <> (?, ?)) as found`;
+  select exists (select from passwords where project_id = ? and user_id = ?) as password,
+    exists (select from identities i join providers p on p.project_id = i.project_id and p.id = i.provider_id
+      where i.project_id = ? and i.user_id = ? and not p.disabled and (i.provider_id, i.subject) <> (?, ?)) as identity`;
 
-/** Whether a user can sign in without an identity: by a password, another identity, or an id that the customer's own system proves. */
+/**
+ * Whether a user can sign in without an identity: by another one, by an id that the customer's own system proves, or by a password and what it is given
+ * with, a login, an email or a phone.
+ */
 async function hasOtherWayIn(
   em: SqlEntityManager,
-  { projectId, id, externalId }: LockedUser,
+  { projectId, id, externalId, login, locators }: LockedUser,
   { providerId, subject }: Identity,
   hasExternalKey: boolean,
 ): Promise<boolean> {
   if (hasExternalKey && externalId !== id) return true;
   const values = [projectId, id, projectId, id, providerId, subject];
-  const [other]: { found: boolean }[] = await em.execute(OTHER_WAY_IN, values);
-  return other?.found === true;
+  const [other]: { password: boolean; identity: boolean }[] = await em.execute(OTHER_WAY_IN, values);
+  const hasName = Boolean(login) || locators.length > 0;
+  return other?.identity === true || (other?.password === true && hasName);
 }

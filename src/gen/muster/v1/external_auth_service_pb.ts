@@ -1554,8 +1554,9 @@ export const ExternalAuthService: GenService<{
   },
   /**
    * Takes an identity from a user. One that is not linked to it is unlinked already. Sessions go on. Reasons: LAST_IDENTITY (the user would have no
-   * way in: no password, no other identity of a provider that is not disabled, and no external id of its own that an external key of the project
-   * proves), REQUEST_INVALID (no `subject`, and the user has several identities of the provider), USER_NOT_FOUND, USER_DELETED.
+   * way in: no password with a login, an email or a phone, no other identity of a provider that is not disabled, and no external id of its own
+   * that an external key of the project proves), REQUEST_INVALID (no `subject`, and the user has several identities of the provider),
+   * USER_NOT_FOUND, USER_DELETED.
    *
    * @generated from rpc muster.v1.ExternalAuthService.UnlinkIdentity
    */
