@@ -4,7 +4,8 @@ import type { Call } from "./row.ts";
 interface GrpcCall<I extends DescMessage, O extends DescMessage> {
   /** Such as `/muster.v1.UserService/GetUser`. */
   readonly path: string;
-  readonly credential: string;
+  /** Left out: `.anonymous` calls. */
+  readonly credential?: string;
   readonly input: I;
   readonly output: O;
   request(n: number): MessageShape<I>;
@@ -22,7 +23,7 @@ export function grpcCall<I extends DescMessage, O extends DescMessage>(options: 
   return {
     protocol: "grpc",
     path,
-    headers: { authorization: `Bearer ${credential}` },
+    headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
     body: (n) => encoded[n % encoded.length] ?? encode(n),
     read: (answer) => toJson(output, comparable(fromBinary(output, answer))),
   };

@@ -19,6 +19,8 @@ export interface Tenant extends Disposable {
   readonly issuer: string;
   /** Calls as `.system`. */
   client<S extends DescService>(service: S): Client<S>;
+  /** Another project of the same server. */
+  another(): Promise<Tenant>;
   /** Makes users with a name, an email address and a little metadata. */
   makeUsers(count: number): Promise<User[]>;
   /** Makes as many users as the run says a large roll has, all at once; gives how many. */
@@ -65,6 +67,7 @@ export async function makeTenant(url: string, options: SubjectOptions, largeRoll
     accessKey,
     issuer: `${url}/projects/${projectId}`,
     client,
+    another: () => makeTenant(url, options, largeRoll),
     makeUsers: (count) => makeUsers(client(UserService), count),
     async generateUsers() {
       const pool = new pg.Pool(connectionOptions(options.database));
