@@ -36,7 +36,10 @@ async function pass(ports: ExternalTokenPorts, seen: Examination): Promise<void>
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal instanceof MusterError)
-        ports.logger.debug({ project_id: seen.scope.projectId, check: name, why: whyOf(refusal) }, "an external JWT is not accepted");
+        ports.logger.debug(
+          { project_id: seen.scope.projectId, check: name, why: whyOf(refusal) },
+          "an external JWT is not accepted",
+        );
       throw refusal;
     }
   }
