@@ -6,6 +6,7 @@ import type { Host } from "./host.ts";
 import { keyCommand } from "./key-commands.ts";
 import { migrateCommand } from "./migrate-command.ts";
 import { projectCommand } from "./project-commands.ts";
+import { providerCommand } from "./provider-commands.ts";
 import { sealingCommand } from "./sealing-commands.ts";
 import { serveCommand } from "./serve-command.ts";
 import { signingKeyCommand } from "./signing-key-commands.ts";
@@ -29,6 +30,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     projectCommand,
     keyCommand,
     signingKeyCommand,
+    providerCommand,
     sealingCommand,
     userCommand,
     tokenCommand,
