@@ -3,7 +3,7 @@ import { generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypt
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { calculateJwkThumbprint } from "jose";
+import { calculateJwkThumbprint, compactVerify } from "jose";
 import { describe, expect, test } from "vitest";
 import { boundTo, parsePublicKey } from "../../src/external-auth/public-key.ts";
 import type { JsonObject } from "../../src/tokens/strict-json.ts";
@@ -51,6 +51,27 @@ describe.each(PAIRS)("a key of %s", (_, publicKey, privateKey, algorithms) => {
     for (const algorithm of algorithms) expect(boundTo(key, algorithm)?.algorithms).toContain(algorithm);
     for (const algorithm of ["HS256", "none", "ES256K", ""]) expect(boundTo(key, algorithm)).toBeUndefined();
   });
+});
+
+/** RFC 7638 §3.1. */
+const RFC_7638 = {
+  kty: "RSA",
+  n: "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+  e: "AQAB",
+  alg: "RS256",
+  kid: "2011-04-29",
+};
+/** RFC 8037 §A.2 and §A.4. */
+const RFC_8037 = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
+const RFC_8037_JWS =
+  "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+
+test("the examples of the RFCs have the thumbprints, and verify the signature, that stand there", async () => {
+  expect(parsePublicKey({ jwk: RFC_7638 }).thumbprint).toBe("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+  const { thumbprint, key, algorithms } = parsePublicKey({ jwk: RFC_8037 });
+  expect(thumbprint).toBe("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+  const { payload } = await compactVerify(RFC_8037_JWS, key, { algorithms: [...algorithms] });
+  expect(new TextDecoder().decode(payload)).toBe("Example of Ed25519 signing");
 });
 
 test("a key of RSA that is bound to one of its six algorithms is for none of the others", () => {

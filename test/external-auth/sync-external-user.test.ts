@@ -21,6 +21,7 @@ const PROFILE = {
 async function written(projectId: string) {
   const { rows } = await app.db.pool.query(
     `select (select json_agg(row_to_json(u) order by id) from users u where project_id = $1)::text as users,
+      (select json_agg(array[ctid::text, xmin::text] order by id) from users where project_id = $1)::text as versions,
       (select count(*) from events where project_id = $1 and type like 'user.%') as events`,
     [projectId],
   );
