@@ -51,6 +51,8 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
       streams,
       announcePending: suspensions.wake,
       announceDeletion: presence.announceDeletion,
+      endPresence: presence.end,
+      logger,
       statusOf: statusFor,
     }),
   );
@@ -67,7 +69,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...tokenService({ ...tokenPorts, acceptedIn, userMessage, inspectSession: sessions.inspect }),
     ...refreshService(grants),
   });
-  router.service(PresenceService, presenceService(presence, streams));
+  router.service(PresenceService, presenceService(presence, { streams, pageTokens }));
 }
 
 /** Whose pages may call. */

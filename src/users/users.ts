@@ -4,7 +4,15 @@ export type { AnnounceDeletion } from "./announce-deletion.ts";
 export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from "./attribute-definitions.ts";
 export { createUser, promoteGuest } from "./create-user.ts";
 export { mailboxOf } from "./email-address.ts";
-export { deletedAmong, findUserIds, getUser, type ProjectScope, requireUser, type UserIdentity } from "./find-user.ts";
+export {
+  deletedAmong,
+  findUserIds,
+  getUser,
+  type ProjectScope,
+  requireUser,
+  type UserIdentity,
+  userIdsAfter,
+} from "./find-user.ts";
 export { markVerified, withLockedUser } from "./held-locators.ts";
 export { keepPassword, type NewPassword } from "./passwords/keep-password.ts";
 export { keepPasswordSql } from "./passwords/password-statements.ts";

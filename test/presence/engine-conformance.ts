@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
-import { createChain, type Step } from "../../src/presence/chain.ts";
+import { createChain, ENDED, type Step } from "../../src/presence/chain.ts";
 import type { PresenceRecord } from "../../src/presence/effective-presence.ts";
 import { type EngineObserver, keyOf, MAX_BATCH, type PresenceEngine, type Subject } from "../../src/presence/engine.ts";
 import { eventually, MS } from "./presence-fixture.ts";
@@ -14,6 +14,8 @@ export interface EngineSetup {
   makeUsers(projectId: string, count: number): Promise<readonly string[]>;
   /** Deletes a user where users are kept. Nobody is told. */
   deleteUser(subject: Subject): Promise<void>;
+  /** Suspends a user so that it may not sign in. Nobody is told. */
+  suspendUser(subject: Subject): Promise<void>;
   /** Has some milliseconds pass on the engine's clock. */
   pass(ms: number): Promise<void>;
   /** Cuts the engines off from the store for a moment. */
@@ -91,6 +93,32 @@ export function testEngine(setup: EngineSetup): void {
     expect(reading.users.map((it) => it?.record)).toEqual([undefined, record]);
     expect(reading.users.every((it) => it?.externalId !== undefined)).toBe(true);
     expect(reading.now).toBeGreaterThanOrEqual(record.setAt);
+  });
+
+  test("a chain without steps ends what was set, and is told like any other", async () => {
+    const writer = await open();
+    const subject = await user();
+    const { notes } = await watched([subject]);
+    await put(writer, subject, { status: "online" });
+    const { outcomes } = await writer.set([{ subject, chain: ENDED }]);
+    const ended = typeof outcomes[0] === "object" ? outcomes[0].record : undefined;
+    expect(ended?.steps).toEqual([]);
+    expect(await recordOf(writer, subject)).toEqual(ended);
+    await eventually(() => notes.of(subject).length === 2);
+    expect(notes.of(subject)[1]).toEqual(ended);
+  });
+
+  test("who may not sign in has no presence: none can be set, and one can be ended", async () => {
+    const engine = await open();
+    const [subject, other] = (await users(2)) as [Subject, Subject];
+    await put(engine, subject, { status: "online" });
+    await setup.suspendUser(subject);
+    const changes = [subject, other].map((it) => ({ subject: it, chain: chainOf({ status: "busy" }) }));
+    expect((await engine.set(changes)).outcomes).toMatchObject([
+      "suspended",
+      { record: { steps: [{ status: "busy" }] } },
+    ]);
+    expect((await engine.set([{ subject, chain: ENDED }])).outcomes).toMatchObject([{ record: { steps: [] } }]);
   });
 
   test("names its store the same to every process", async () => {

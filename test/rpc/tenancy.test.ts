@@ -32,6 +32,9 @@ const revoked = await theirs.system(TokenService).issueToken({ ref: { ref: { cas
 const theirRevoked = revoked.token?.id ?? "";
 await theirs.system(TokenService).revokeToken({ tokenId: theirRevoked });
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
+await theirs
+  .system(PresenceService)
+  .setPresence({ ref: { ref: { case: "id", value: userId } }, presence: { status: "secretStatus" } });
 const watching = new AbortController();
 const theirStream = theirs
   .system(PresenceService)
@@ -117,6 +120,8 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
   WatchPresence: [{ refs: [{ id: userId }] }, "answered"],
+  CountPresence: [{}, "answered"],
+  ListPresence: [{}, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 
@@ -145,9 +150,16 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     (answer) => JSON.stringify(answer, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)),
     async (error: unknown) => reasonOf(Promise.reject(error as Error)),
   );
-  const given = ["Secret Name", "secretName", "secretReason", theirs.id, key, theirRevoked, ...theirKeys].find(
-    (secret) => text.includes(secret),
-  );
+  const given = [
+    "Secret Name",
+    "secretName",
+    "secretReason",
+    "secretStatus",
+    theirs.id,
+    key,
+    theirRevoked,
+    ...theirKeys,
+  ].find((secret) => text.includes(secret));
   if (given) return `gives away ${given}`;
   return /^[A-Z_]+$/.test(text) ? text : "answered";
 }

@@ -27,6 +27,7 @@ const FATES: Record<string, Fate> = {
   "IssueTokenRequest.claims{key}": as("claims{key}"),
   "IssueTokenRequest.claims{value}": as("claims{value}"),
   "LiftSuspensionRequest.suspension_id": "asked",
+  "ListPresenceRequest.status": "asked",
   "ListUsersRequest.order_by": "asked",
   "Locator.value": "kept",
   "PasswordCredential.email": "asked",

@@ -24,6 +24,7 @@ import { Attempts } from "./2026-11-22-15-attempts.ts";
 import { RetrievalStatistics } from "./2026-11-22-16-retrieval-statistics.ts";
 import { ExpiryIndexes } from "./2026-11-22-17-expiry-indexes.ts";
 import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
+import { PresenceEnds } from "./2026-11-22-22-presence-ends.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -54,4 +55,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-15-attempts", class: Attempts },
   { name: "2026-11-22-18-password-resets", class: PasswordResets },
   { name: "2026-11-22-16-retrieval-statistics", class: RetrievalStatistics },
+  { name: "2026-11-22-22-presence-ends", class: PresenceEnds },
 ] as const;
