@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
-import { createChain, ENDED, type Step } from "../../src/presence/chain.ts";
+import { createChain, type Step } from "../../src/presence/chain.ts";
 import type { PresenceRecord } from "../../src/presence/effective-presence.ts";
 import { type EngineObserver, keyOf, MAX_BATCH, type PresenceEngine, type Subject } from "../../src/presence/engine.ts";
+import { testEnds } from "./engine-ends-conformance.ts";
 import { eventually, MS } from "./presence-fixture.ts";
 
 /** A store, and the engines of as many processes as a test asks for. */
@@ -80,6 +81,8 @@ export function testEngine(setup: EngineSetup): void {
     await eventually(() => notes.of(subject).some((record) => record?.revision === revision));
   };
 
+  testEnds(setup);
+
   test("gives what was set, to every process, and nothing for those that never set", async () => {
     const [one, other] = [await open(), await open()];
     const [a, b] = (await users(2)) as [Subject, Subject];
@@ -93,32 +96,6 @@ export function testEngine(setup: EngineSetup): void {
     expect(reading.users.map((it) => it?.record)).toEqual([undefined, record]);
     expect(reading.users.every((it) => it?.externalId !== undefined)).toBe(true);
     expect(reading.now).toBeGreaterThanOrEqual(record.setAt);
-  });
-
-  test("a chain without steps ends what was set, and is told like any other", async () => {
-    const writer = await open();
-    const subject = await user();
-    const { notes } = await watched([subject]);
-    await put(writer, subject, { status: "online" });
-    const { outcomes } = await writer.set([{ subject, chain: ENDED }]);
-    const ended = typeof outcomes[0] === "object" ? outcomes[0].record : undefined;
-    expect(ended?.steps).toEqual([]);
-    expect(await recordOf(writer, subject)).toEqual(ended);
-    await eventually(() => notes.of(subject).length === 2);
-    expect(notes.of(subject)[1]).toEqual(ended);
-  });
-
-  test("who may not sign in has no presence: none can be set, and one can be ended", async () => {
-    const engine = await open();
-    const [subject, other] = (await users(2)) as [Subject, Subject];
-    await put(engine, subject, { status: "online" });
-    await setup.suspendUser(subject);
-    const changes = [subject, other].map((it) => ({ subject: it, chain: chainOf({ status: "busy" }) }));
-    expect((await engine.set(changes)).outcomes).toMatchObject([
-      "suspended",
-      { record: { steps: [{ status: "busy" }] } },
-    ]);
-    expect((await engine.set([{ subject, chain: ENDED }])).outcomes).toMatchObject([{ record: { steps: [] } }]);
   });
 
   test("names its store the same to every process", async () => {

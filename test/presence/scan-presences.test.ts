@@ -78,7 +78,7 @@ test("the database counts by whichever links are in force, and so does a scan, a
         .map(([status, its]) => [status, its.length]),
     );
   };
-  const { scan, count, ...rest } = presence.engine;
+  const { scan, count: _, ...rest } = presence.engine;
   const engines: PresenceEngine[] = [presence.engine, { ...rest, ...(scan && { scan }) }, rest];
   let rounds = 0;
   for (let last = {}; Object.keys(last).join() !== "last"; rounds++) {

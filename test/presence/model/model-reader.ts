@@ -1,6 +1,6 @@
 import { spanAt } from "../../../src/presence/effective-presence.ts";
 import { keyOf, type Subject } from "../../../src/presence/engine.ts";
-import { Hub } from "../../../src/presence/hub.ts";
+import type { Hub } from "../../../src/presence/hub.ts";
 import { OpenWatches } from "../../../src/presence/open-watches.ts";
 import type { UserPresence } from "../../../src/presence/user-presence.ts";
 import type { WatchMessage } from "../../../src/presence/watch-event.ts";
