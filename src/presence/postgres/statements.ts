@@ -3,6 +3,9 @@ import { blockedSql } from "../../users/users.ts";
 /** The one channel of all presences: Postgres up to 18 wakes every listener of a database anyway. */
 export const CHANNEL = "muster_presence";
 
+/** Longer than anything holds a row up: everybody's presences wait for a batch and for a read of many. */
+const WITHIN_MS = 6_000;
+
 /** This server's clock in microseconds, anew each time it is evaluated. */
 const NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
@@ -24,6 +27,7 @@ const PACK_BYTES = 6_000;
  */
 export const SET_STATEMENT = {
   name: "presence_set",
+  withinMs: WITHIN_MS,
   text: `
 with input as materialized (
   select i.project_id, i.user_id, i.chain, i.first_ttl, i.span, u.external_id, u.last_active_time,
@@ -68,6 +72,7 @@ from input i left join written w on w.project_id = i.project_id and w.user_id = 
 /** The cluster. */
 export const CLUSTER_STATEMENT = {
   name: "presence_cluster",
+  withinMs: WITHIN_MS,
   text: "select system_identifier::text as id from pg_control_system()",
 };
 
@@ -75,6 +80,7 @@ export const CLUSTER_STATEMENT = {
  * Reads users and their presences, and the timeline, which is another one after each failover. On a standby it fails. $1 project ids, $2 user ids; one row for each pair, in their order. */
 export const GET_STATEMENT = {
   name: "presence_get",
+  withinMs: WITHIN_MS,
   text: `
 select u.external_id, u.last_active_time, p.rev, p.set_at, p.since, p.chain, ${NOW} as now,
   (select left(pg_walfile_name(pg_current_wal_lsn()), 8)) as timeline
