@@ -82,7 +82,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     projects,
     sealer,
     revocations,
-    suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd })),
+    suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd, endPresence: presence.end })),
     senders,
     attributes,
     accessKeys: createAccessKeyVerifier(db, clock),

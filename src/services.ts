@@ -64,6 +64,8 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
       streams,
       announcePending: suspensions.wake,
       announceDeletion: presence.announceDeletion,
+      endPresence: presence.end,
+      logger,
       statusOf: statusFor,
     }),
   );
@@ -81,7 +83,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...refreshService(grants),
   });
   router.service(ExternalAuthService, externalAuthService(features, grants));
-  router.service(PresenceService, presenceService(presence, streams));
+  router.service(PresenceService, presenceService(presence, { streams, pageTokens }));
 }
 
 /** ExternalAuthService of its parts. */

@@ -70,7 +70,7 @@ function notifyFloor(world: World, { pool }: FloorTools): FloorHandler {
   return async (message) => {
     const { ref, presence } = fromBinary(SetPresenceRequestSchema, message);
     const chain = JSON.stringify([{ status: presence?.status, message: presence?.message }]);
-    const values = [[world.projectId], [ref?.ref.value], [chain], [null]];
+    const values = [[world.projectId], [ref?.ref.value], [chain], [null], [null]];
     const { rows } = await pool.query<{ rev: string }>({ ...SET_STATEMENT, values });
     return answer(message, Number(rows[0]?.rev));
   };

@@ -206,7 +206,15 @@ export const ROOMS: readonly Room[] = [
   {
     name: "Presences in Redis",
     files: ["src/presence/redis/**"],
-    mayImport: [...FOUNDATION, ...DATABASE, BESIDE, "../*.ts", "../../setting-values.ts", "@redis/client"],
+    mayImport: [
+      ...FOUNDATION,
+      ...DATABASE,
+      BESIDE,
+      "../*.ts",
+      "../../setting-values.ts",
+      "../../users/users.ts",
+      "@redis/client",
+    ],
     typesOnly: ["../../db/orm.ts"],
   },
   {

@@ -3,6 +3,7 @@ import { Migrator } from "@mikro-orm/migrations";
 import { MikroORM } from "@mikro-orm/postgresql";
 import type { Pool } from "pg";
 import type { Logger } from "../logger.ts";
+import { guardAgainstLoss } from "./lost-connections.ts";
 import { MIGRATIONS } from "./migrations/list.ts";
 
 /** Where the database is. */
@@ -30,6 +31,16 @@ export interface DatabaseOptions {
   /** The longest a single statement may take, in milliseconds. */
   readonly statementTimeoutMs: number;
 }
+
+/** How long an answer may be on its way. */
+const ANSWER_MS = 5_000;
+
+const timeouts = ({ statementTimeoutMs }: DatabaseOptions) => ({
+  connectionTimeoutMillis: 5_000,
+  statement_timeout: statementTimeoutMs,
+  lock_timeout: Math.min(statementTimeoutMs, 5_000),
+  idle_in_transaction_session_timeout: 10_000,
+});
 
 /** Holds every query of a project's entity to the project of its scope; without one the query is refused. */
 function projectFilter(entities: readonly EntitySchema[]) {
@@ -75,13 +86,7 @@ export async function openDatabase(
     extensions: [Migrator],
     migrations: { migrationsList: [...MIGRATIONS], snapshot: false, tableName: "migrations" },
     pool: { min: 0, max: options.poolSize, idleTimeoutMillis: 60_000 },
-    driverOptions: {
-      ...driverOptions,
-      connectionTimeoutMillis: 5_000,
-      statement_timeout: options.statementTimeoutMs,
-      lock_timeout: Math.min(options.statementTimeoutMs, 5_000),
-      idle_in_transaction_session_timeout: 10_000,
-    },
+    driverOptions: { ...driverOptions, ...timeouts(options) },
     colors: false,
     logger: (message) => logger.debug({ source: "mikro-orm" }, message),
     ensureDatabase: false,
@@ -89,5 +94,7 @@ export async function openDatabase(
   const pool = (await (
     orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }
   ).getNativeClient()) as Pool;
+  // A statement that takes too long is answered with that; without any answer nobody is there.
+  guardAgainstLoss(pool, options.statementTimeoutMs + ANSWER_MS);
   return { orm, pool, address, [Symbol.asyncDispose]: () => orm.close(true) };
 }

@@ -1,6 +1,7 @@
 import type { Pool, PoolClient, QueryResultRow } from "pg";
 import pg from "pg";
 import { storageError } from "./constraints.ts";
+import { expectWithin } from "./lost-connections.ts";
 import { retryLostRaces } from "./retry.ts";
 
 /** A hot statement: one SQL text under a name, planned once per connection and bound from then on. */
@@ -8,6 +9,8 @@ export interface Statement {
   /** Left out: it is planned for the values of each call. */
   readonly name?: string;
   readonly text: string;
+  /** Without any answer for this long, the connection is taken for dead. Left out: the longest that statements may take, and 5 s. */
+  readonly withinMs?: number;
 }
 
 /** What a statement is bound to. A function is asked each time the statement is run, once there is a connection for it. */
@@ -48,6 +51,7 @@ async function run<Row extends QueryResultRow>(
     void cancelStatement(pool, client);
   };
   signal?.addEventListener("abort", cancel, { once: true });
+  if (statement.withinMs !== undefined) expectWithin(client, statement.withinMs);
   try {
     const result = await client.query<Row>({
       ...statement,

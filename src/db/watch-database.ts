@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Database } from "./orm.ts";
 import { query, type Statement } from "./statement.ts";
 
-const PING: Statement = { name: "ping", text: "select 1" };
+const PING: Statement = { name: "ping", text: "select 1", withinMs: 5_000 };
 const EVERY_MS = 1_000;
 
 /** Asks the database once a second whether it is there, and tells `onAnswer`. Disposing it ends that. */

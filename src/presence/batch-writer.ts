@@ -23,7 +23,7 @@ export interface BatchWriter extends AsyncDisposable {
   /**
    * Resolves when the change is stored, with what is stored: of changes of one user that meet in a batch only the last one is
    * stored, and it is the answer to them all.
-   * @throws USER_NOT_FOUND, STORAGE_UNAVAILABLE
+   * @throws USER_NOT_FOUND, USER_SUSPENDED, CONFLICT, STORAGE_UNAVAILABLE
    */
   set(change: Change): Promise<SetResult>;
 }
@@ -99,5 +99,6 @@ export function createBatchWriter(engine: PresenceEngine): BatchWriter {
 
 function refusalOf(outcome: Outcome | undefined): MusterError {
   if (outcome === "unavailable") return new MusterError("STORAGE_UNAVAILABLE", { retryAfterMs: 1_000 });
+  if (outcome === "suspended") return new MusterError("USER_SUSPENDED");
   return new MusterError(outcome === "busy" ? "CONFLICT" : "USER_NOT_FOUND");
 }

@@ -14,12 +14,15 @@ export interface Step {
   readonly ttl?: Micros;
 }
 
-/** What was set for a user: at least one step, each of them but the last with a `ttl`. */
+/** What was set for a user, each step but the last with a `ttl`. Nobody sets one without steps: it is how a presence is ended. */
 export interface Chain {
   readonly steps: readonly Step[];
   /** The steps as they are stored and compared: JSON without spaces. */
   readonly text: string;
 }
+
+/** The chain that is over as soon as it is set. */
+export const ENDED: Chain = { steps: [], text: "[]" };
 
 export const MAX_STEPS = 64;
 const MAX_BYTES = 4_096;
@@ -43,6 +46,13 @@ export function createChain(steps: readonly Step[], field: string): Chain {
   if (Buffer.byteLength(text) > MAX_BYTES) throw invalid(field, `a chain has at most ${MAX_BYTES} bytes as JSON`);
   return { steps, text };
 }
+
+/** How long a chain lasts; undefined: its last step stays. */
+export const spanOf = (steps: readonly Step[]): Micros | undefined =>
+  steps.reduce<Micros | undefined>(
+    (span, { ttl }) => (span === undefined || ttl === undefined ? undefined : span + ttl),
+    0,
+  );
 
 /** The steps of a chain that `createChain` made. */
 export const readSteps = (text: string): readonly Step[] => JSON.parse(text) as Step[];

@@ -27,9 +27,15 @@ export interface Change {
 
 /**
  * What came of a change. `busy`: another transaction holds the user, whose outcome decides whether it exists; try again.
+ * `suspended`: the user may not sign in, and so has no presence but the end of one.
  * `unavailable`: the part of the store that has the user cannot be reached; whether it was set is not known.
  */
-export type Outcome = (KnownUser & { readonly record: PresenceRecord }) | "busy" | "no such user" | "unavailable";
+export type Outcome =
+  | (KnownUser & { readonly record: PresenceRecord })
+  | "busy"
+  | "no such user"
+  | "suspended"
+  | "unavailable";
 
 /** The answer to a batch of changes. */
 export interface Written {
@@ -52,6 +58,23 @@ export interface Reading {
   readonly identity: string;
   /** One for each subject, in their order; undefined: no such user. */
   readonly users: readonly (KnownUser | undefined)[];
+}
+
+/** One user whose chain may not be over. */
+export interface ScannedUser {
+  readonly userId: string;
+  readonly record: PresenceRecord;
+  /** What the scan goes on from after this user. */
+  readonly position: string;
+}
+
+/** Some of the users of a project. */
+export interface ScanPage {
+  /** The engine's clock when it was read. */
+  readonly now: Micros;
+  readonly users: readonly ScannedUser[];
+  /** What to go on from; unset: that was all. A page may hold few users, or none, and not be the last. */
+  readonly next: string | undefined;
 }
 
 /** What an engine tells of by itself. Any of it may come late, twice or not at all. */
@@ -82,6 +105,18 @@ export interface PresenceEngine extends AsyncDisposable {
   unsubscribe(subjects: readonly Subject[]): void;
   /** Sets the one that is told. */
   observe(observer: EngineObserver): void;
+  /**
+   * Reads a project's users, in an order of the engine's own, from `after` on (empty: the first): looks at `limit` of them at most, and gives
+   * those whose chains are not over. Over all pages each user that is there throughout is given exactly once; some whose chains are over
+   * may be, and some that are deleted. Unset: the users are read one after the other by `get`.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  scan?(projectId: string, after: string, limit: number, signal?: AbortSignal): Promise<ScanPage>;
+  /**
+   * Counts a project's users by the status in force, those whose chains are over left out. Unset: they are counted by a scan.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  count?(projectId: string): Promise<{ readonly now: Micros; readonly counts: ReadonlyMap<string, number> }>;
   /** Tells all observers that a user may be gone. At once, without waiting for it to be told. */
   announceDeletion(subject: Subject): void;
   /**

@@ -7,6 +7,7 @@ import { type PresenceRecord, spanAt } from "./effective-presence.ts";
 import { type KnownUser, keyOf, type PresenceEngine, type Reading, type Subject } from "./engine.ts";
 import { EngineTime } from "./engine-time.ts";
 import { History } from "./history.ts";
+import { ALL_RULES, type HubRules, type HubSeams } from "./hub-rules.ts";
 import { ReadQueue } from "./read-queue.ts";
 import { type UserWatcher, WatchedUser } from "./watched-user.ts";
 
@@ -20,11 +21,8 @@ const SLOW_TICK_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * What this process knows of the users that its readers watch. It trusts notifications only to be told sooner; that it is
- * right in the end, whatever is lost, doubled, late or out of order, rests on these rules:
- * the engine's clock alone counts; an older revision never replaces a newer one; a user is subscribed to before it is read;
- * every user is read again within a minute; no link ends before a read says so; and a read that began after the user was
- * last brought up to date is right even with an older revision, since then the engine lost the newer one.
+ * What this process knows of the users that its readers watch. It trusts notifications only to be told sooner; that it is right in the
+ * end rests on the `HubRules`.
  */
 export class Hub implements Disposable {
   readonly #engine: PresenceEngine;
@@ -44,7 +42,13 @@ export class Hub implements Disposable {
   #staleSince: number | undefined;
   readonly #history = new History();
 
-  constructor(engine: PresenceEngine, clock: Clock, logger: Logger) {
+  readonly #rules: HubRules;
+  readonly #jitter: HubSeams["jitter"];
+
+  /** `seams` are for the model checker alone. */
+  constructor(engine: PresenceEngine, clock: Clock, logger: Logger, seams: HubSeams = IN_SERVICE) {
+    this.#rules = seams.rules;
+    this.#jitter = seams.jitter;
     this.#engine = engine;
     this.#clock = clock;
     this.#logger = logger;
@@ -77,6 +81,17 @@ export class Hub implements Disposable {
     return this.#history.epoch;
   }
 
+  /** A number for this moment: the count goes on with everything that happens. */
+  nextEvent(): number {
+    return ++this.#events;
+  }
+
+  /** Has a user read, and `watcher` told once that is done. */
+  refresh(user: WatchedUser, watcher: UserWatcher): void {
+    user.waiting.add(watcher);
+    this.#reads.add(user, true);
+  }
+
   /** Whether the engine's clock was set back past this time, so that what came after it may seem to have come before. */
   wasTurnedBack(time: Micros): boolean {
     return this.#history.wasTurnedBack(time);
@@ -102,6 +117,7 @@ export class Hub implements Disposable {
   }
 
   leave(user: WatchedUser, watcher: UserWatcher): void {
+    user.waiting.delete(watcher);
     if (!user.watchers.delete(watcher) || user.watchers.size > 0) return;
     user.dropAt = this.#clock.monotonic() + LINGER_MS;
     this.#arm(user);
@@ -135,7 +151,7 @@ export class Hub implements Disposable {
     const gone = user.state === "missing" || user.state === "deleted";
     // Not enough to go by, or so late that its first link is over: only a read tells.
     if (!record || gone || this.#time.now() >= spanAt(record, record.setAt).end) return this.#reads.add(user, true);
-    if (record.revision <= (user.record?.revision ?? 0)) return;
+    if (this.#rules.maxMerge && record.revision <= (user.record?.revision ?? 0)) return;
     user.updatedAt = ++this.#events;
     const changed = user.take(record, record.setAt);
     if (user.state === "known" && changed) for (const watcher of user.watchers) watcher.onChange(user);
@@ -146,10 +162,12 @@ export class Hub implements Disposable {
     try {
       const subjects = batch.map(({ subject }) => subject);
       const loading = batch.filter(({ state }) => state === "loading");
-      if (loading.length > 0) await this.#engine.subscribe(loading.map(({ subject }) => subject));
+      const subscribed = loading.length > 0 && this.#engine.subscribe(loading.map(({ subject }) => subject));
+      if (this.#rules.subscribeFirst) await subscribed;
       const startedAt = ++this.#events;
       const sentAt = this.#clock.monotonic();
-      const reading = await this.#engine.get(subjects);
+      const read = await this.#engine.get(subjects);
+      const reading = this.#rules.engineClock ? read : { ...read, now: this.#clock.now() * 1_000 };
       this.#time.learn(reading.now, sentAt);
       this.#history.learn(reading);
       if (!this.#gap) this.#staleSince = undefined;
@@ -163,30 +181,34 @@ export class Hub implements Disposable {
   }
 
   #merge(user: WatchedUser, known: KnownUser | undefined, reading: Reading, startedAt: number): void {
-    const right = startedAt > user.updatedAt && reading.generation >= this.#generation;
+    const [before, after] = [user.record?.revision ?? 0, known?.record?.revision ?? 0];
+    const isLatest = startedAt > user.updatedAt && reading.generation >= this.#generation;
+    const right = isLatest && (this.#rules.rollback || after >= before);
     // Whoever was heard of while the read was under way is not gone by what the read says.
     if (!known && !right) return this.#reads.add(user, true);
     const { least, most } = RECONCILE_MS;
-    user.reconcileAt = ceil(this.#clock.monotonic() + randomInt(least, most - SLOW_TICK_MS), SLOW_TICK_MS);
-    const [before, after] = [user.record?.revision ?? 0, known?.record?.revision ?? 0];
+    const reconcileAt = ceil(this.#clock.monotonic() + this.#jitter(least, most - SLOW_TICK_MS), SLOW_TICK_MS);
+    user.reconcileAt = this.#rules.reconcile ? reconcileAt : Number.POSITIVE_INFINITY;
     const older = right && after < before && known !== undefined && user.state === "known";
     const state = known ? "known" : user.state === "known" || user.state === "deleted" ? "deleted" : "missing";
     const stateChanged = state !== user.state;
     user.state = state;
     user.known = known;
-    if (right || after >= before) {
+    user.readAt = startedAt;
+    if (right || after >= before || !this.#rules.maxMerge) {
       user.confirmedAt = reading.now;
       user.epoch = this.#history.epoch;
     }
     let changed = false;
-    if (right || after > before) {
+    if (right || after > before || !this.#rules.maxMerge) {
       user.updatedAt = ++this.#events;
       changed = user.take(known?.record, reading.now);
-    } else changed = user.take(user.record, reading.now);
+    } else if (after === before) changed = user.take(user.record, reading.now);
     this.#arm(user);
     for (const watcher of user.watchers) {
       if (older && changed) watcher.onRollback();
-      if (changed || stateChanged) watcher.onChange(user);
+      const waited = user.waiting.delete(watcher);
+      if (changed || stateChanged || waited) watcher.onChange(user);
     }
   }
 
@@ -220,16 +242,24 @@ export class Hub implements Disposable {
     this.#timer = this.#clock.schedule(delay, () => this.#fire());
   }
 
+  #expire(user: WatchedUser): void {
+    if (user.take(user.record, this.#time.now())) for (const watcher of user.watchers) watcher.onChange(user);
+    this.#arm(user);
+  }
+
   #fire(): void {
     const now = this.#clock.monotonic();
     for (let slot = this.#heap.takeDue(now); slot >= 0; slot = this.#heap.takeDue(now)) {
       const user = this.#slots[slot] as WatchedUser;
       if (user.dropAt <= now) this.#drop(user);
+      else if (!this.#rules.verifyOnFire && user.reconcileAt > now) this.#expire(user);
       else this.#reads.add(user, user.reconcileAt > now);
     }
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#schedule();
   }
 }
+
+const IN_SERVICE: HubSeams = { rules: ALL_RULES, jitter: randomInt };
 
 const ceil = (value: number, unit: number): number => Math.ceil(value / unit) * unit;

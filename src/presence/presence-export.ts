@@ -21,7 +21,7 @@ export const presenceExport = (engine?: Pick<PresenceEngine, "recordOf">): Value
   tables: {
     presences: {
       exported: ["rev", "set_at", "since", "chain"],
-      withheld: { first_ttl: "the ttl of the first step, once more" },
+      withheld: { first_ttl: "the ttl of the first step, once more", ends_at: "follows from set_at and the ttls" },
     },
   },
   async read(em, { projectId }, userId) {

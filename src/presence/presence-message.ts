@@ -8,8 +8,9 @@ import {
   timestampFromMs,
 } from "@bufbuild/protobuf/wkt";
 import type { EffectivePresenceSchema, Presence } from "../gen/muster/v1/presence_pb.ts";
-import type { WatchPresenceResponseSchema } from "../gen/muster/v1/presence_service_pb.ts";
+import type { CountPresenceResponseSchema, WatchPresenceResponseSchema } from "../gen/muster/v1/presence_service_pb.ts";
 import { MAX_STEPS, type Micros, type Step } from "./chain.ts";
+import type { PresenceCounts } from "./count-presence.ts";
 import type { UserPresence } from "./user-presence.ts";
 import type { WatchEvent, WatchMessage } from "./watch-event.ts";
 
@@ -44,6 +45,20 @@ export function presenceMessage(presence: UserPresence): MessageInitShape<typeof
     ...(until !== undefined && { untilTime: timestampOf(until) }),
     ...(nextStatus !== undefined && { nextStatus }),
     ...(lastActiveAt !== undefined && { lastActiveTime: timestampFromMs(lastActiveAt) }),
+  };
+}
+
+/** The most statuses that a count names. */
+const MOST_COUNTED = 100;
+
+/** A count in its form on the wire. */
+export function countMessage({ counts, time }: PresenceCounts): MessageInitShape<typeof CountPresenceResponseSchema> {
+  const all = [...counts];
+  const total = all.reduce((sum, [, count]) => sum + count, 0);
+  return {
+    counts: all.slice(0, MOST_COUNTED).map(([status, count]) => ({ status, count: BigInt(count) })),
+    total: BigInt(total),
+    countTime: timestampOf(time),
   };
 }
 

@@ -1,12 +1,15 @@
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { PresenceService, WatchPresenceRequest } from "../gen/muster/v1/presence_service_pb.ts";
+import type { PageTokens } from "../page-tokens.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import { batchGetPresence } from "./batch-get-presence.ts";
+import { countPresence } from "./count-presence.ts";
 import { getPresence } from "./get-presence.ts";
+import { listPresence } from "./list-presence.ts";
 import type { Presence } from "./presence.ts";
-import { presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
+import { countMessage, presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
 import { setPresence } from "./set-presence.ts";
 import { updateWatch } from "./update-watch.ts";
 import { type WatchInput, watchPresence } from "./watch.ts";
@@ -18,8 +21,16 @@ export interface StreamPort {
   open(call: Pick<HandlerContext, "values">): Disposable & { readonly signal: AbortSignal };
 }
 
+export interface PresenceServicePorts {
+  readonly streams: StreamPort;
+  readonly pageTokens: PageTokens;
+}
+
 /** The RPCs of presence; watches are kept among `streams` for as long as they are open. */
-export function presenceService(presence: Presence, streams: StreamPort): ServiceImpl<typeof PresenceService> {
+export function presenceService(
+  presence: Presence,
+  { streams, pageTokens }: PresenceServicePorts,
+): ServiceImpl<typeof PresenceService> {
   return {
     async setPresence(request, context) {
       const input = { key: userKeyOf(request.ref), steps: stepsOf(request.presence) };
@@ -31,6 +42,14 @@ export function presenceService(presence: Presence, streams: StreamPort): Servic
     async batchGetPresence({ refs }, context) {
       const { presences, missing } = await batchGetPresence(presence, scopeOf(context), refs.map(userKeyOf));
       return { presences: presences.map(presenceMessage), missing: missing.flatMap((index) => refs[index] ?? []) };
+    },
+    async countPresence(_, context) {
+      return countMessage(await countPresence(presence, scopeOf(context), isUser(context)));
+    },
+    async listPresence(request, context) {
+      const ports = { ...presence, pageTokens };
+      const { presences, nextPageToken } = await listPresence(ports, scopeOf(context), request, isUser(context));
+      return { presences: presences.map(presenceMessage), nextPageToken };
     },
     async *watchPresence(request, context) {
       using stream = streams.open(context);
@@ -60,6 +79,8 @@ const ownerOf = (caller: ProjectCaller): WatchOwner => ({
   projectId: caller.projectId,
   userId: caller.kind === "user" ? caller.userId : undefined,
 });
+
+const isUser = (context: HandlerContext): boolean => projectCallerOf(context).kind === "user";
 
 const scopeOf = (context: HandlerContext) => ({
   projectId: projectCallerOf(context).projectId,

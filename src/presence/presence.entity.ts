@@ -13,6 +13,8 @@ export const PresenceEntity = defineEntity({
     setAt: p.bigint("number"),
     /** When the first step came into force: a refresh leaves it. */
     since: p.bigint("number"),
+    /** When the chain is over; null: never, or not known of one that was set by a release before this column. */
+    endsAt: p.bigint("number").nullable(),
     /** The first step's span; null: without end. */
     firstTtl: p.bigint("number").nullable(),
     /** The steps as JSON, compared byte by byte. */

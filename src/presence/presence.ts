@@ -1,10 +1,14 @@
 import type { Clock } from "../clock.ts";
 import type { Listener } from "../db/listener.ts";
 import type { Database } from "../db/orm.ts";
+import { MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
+import { deletedAmong } from "../users/users.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
-import type { PresenceEngine } from "./engine.ts";
+import { ENDED } from "./chain.ts";
+import { PresenceCounter } from "./count-presence.ts";
+import type { PresenceEngine, Subject } from "./engine.ts";
 import { Hub } from "./hub.ts";
 import type { ProjectDefaults } from "./subjects.ts";
 import { WatchExchange } from "./watch-exchange.ts";
@@ -30,10 +34,18 @@ export interface Presence extends AsyncDisposable {
   readonly writer: BatchWriter;
   readonly hub: Hub;
   readonly watches: WatchExchange;
+  readonly counter: PresenceCounter;
+  /** Of these ids, those of users that were deleted. */
+  deletedAmong(projectId: string, userIds: readonly string[]): Promise<ReadonlySet<string>>;
   /**
    * Tells those who watch a user, here and elsewhere, that it was deleted. To be called after that is committed.
    */
   announceDeletion(projectId: string, userId: string): void;
+  /**
+   * Ends what is in force for users, as if nothing had been set; watchers are told. Those that are not there are passed over.
+   * @throws STORAGE_UNAVAILABLE, CONFLICT
+   */
+  end(subjects: readonly Subject[]): Promise<void>;
 }
 
 /** Presence on an engine. Dispose it before what the engine stands on. */
@@ -50,7 +62,10 @@ export function createPresence(deps: PresenceDeps): Presence {
     writer,
     hub,
     watches,
+    counter: new PresenceCounter(deps, clock),
     announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
+    deletedAmong: (projectId, userIds) => deletedAmong(db, { projectId }, userIds),
+    end: (subjects) => endPresences(writer, subjects),
     async [Symbol.asyncDispose]() {
       hub[Symbol.dispose]();
       await watches[Symbol.asyncDispose]();
@@ -58,4 +73,11 @@ export function createPresence(deps: PresenceDeps): Presence {
       await engine[Symbol.asyncDispose]();
     },
   };
+}
+
+async function endPresences(writer: BatchWriter, subjects: readonly Subject[]): Promise<void> {
+  const ends = await Promise.allSettled(subjects.map((subject) => writer.set({ subject, chain: ENDED })));
+  for (const end of ends)
+    if (end.status === "rejected" && !(end.reason instanceof MusterError && end.reason.reason === "USER_NOT_FOUND"))
+      throw end.reason;
 }

@@ -7,6 +7,8 @@ export interface ResumePoint {
   readonly origin: number;
   /** Up to when the reader has been told of all that happened to those on its list, on the engine's clock. */
   readonly confirmed: Micros;
+  /** When it was last told anything, on the engine's clock. */
+  readonly time: Micros;
   /** Who was on the list: a `ListDigest`. */
   readonly list: Buffer;
   /** States it was told of that began later. */
@@ -15,14 +17,15 @@ export interface ResumePoint {
 
 const VERSION = 2;
 const HASH_BYTES = 6;
-const HEAD_BYTES = 1 + HASH_BYTES + 8;
+const HEAD_BYTES = 1 + HASH_BYTES + 8 + 8;
 
-/** A point as a token: opaque to those who keep it, at most 400 bytes. Version, origin, time, list, then the states. */
-export function writeResumeToken({ origin, confirmed, list, told }: ResumePoint): Uint8Array {
+/** A point as a token: opaque to those who keep it, at most 400 bytes. Version, origin, the times, list, then the states. */
+export function writeResumeToken({ origin, confirmed, time, list, told }: ResumePoint): Uint8Array {
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(VERSION);
   head.writeUIntBE(origin, 1, HASH_BYTES);
   head.writeBigInt64BE(BigInt(confirmed), 1 + HASH_BYTES);
+  head.writeBigInt64BE(BigInt(time), 9 + HASH_BYTES);
   const states = Buffer.alloc(told.size * HASH_BYTES);
   let at = 0;
   for (const state of told) at = states.writeUIntBE(state, at, HASH_BYTES);
@@ -42,6 +45,7 @@ export function readResumeToken(token: Uint8Array): ResumePoint | undefined {
   return {
     origin: bytes.readUIntBE(1, HASH_BYTES),
     confirmed: Number(bytes.readBigInt64BE(1 + HASH_BYTES)),
+    time: Number(bytes.readBigInt64BE(9 + HASH_BYTES)),
     list: bytes.subarray(HEAD_BYTES, HEAD_BYTES + listLength),
     told,
   };

@@ -2,10 +2,17 @@ import type { Database } from "../db/orm.ts";
 import { findUserIds, type ProjectScope, requireUser, type UserKey } from "../users/users.ts";
 import type { Subject } from "./engine.ts";
 
+export interface PresenceSettings {
+  /** In force where nothing was set, or the chain is over. */
+  readonly defaultPresence: string;
+  /** Whether users may ask who there is. */
+  readonly usersMayList: boolean;
+}
+
 /** What presence needs of the projects. */
 export interface ProjectDefaults {
   /** @throws PROJECT_NOT_FOUND */
-  get(projectId: string): Promise<{ readonly settings: { readonly defaultPresence: string } }>;
+  get(projectId: string): Promise<{ readonly settings: PresenceSettings }>;
 }
 
 /**

@@ -9,7 +9,7 @@ const SLACK: Micros = 5_000_000;
 /** Every watched user is read again within this time: what began earlier is confirmed. */
 const RECENT: Micros = 70_000_000;
 /** How many of the latest states are named one by one: those beyond are told again after a resume. */
-const MOST_TOLD = 32;
+const MOST_TOLD = 30;
 
 /** Stands for one state of a user in a resume token. A refresh does not make it another one. */
 export const stateHash = ({ key, record, span }: WatchedUser): number =>
@@ -27,7 +27,6 @@ export class ToldStates {
   #origin = 0;
   #epoch = 0;
   #confirmed: Micros | undefined;
-  #bytes: Uint8Array | undefined;
 
   /** Whether there is a point to go on from. */
   get isConfirmed(): boolean {
@@ -36,7 +35,6 @@ export class ToldStates {
 
   /** Takes in that the reader has been told how things are with a user; `isNew`: it had not been told of it before. */
   tell(user: WatchedUser, isNew: boolean, now: Micros): void {
-    this.#bytes = undefined;
     if (isNew) this.#include(user);
     const { start } = user.span;
     if (start < now - RECENT) return;
@@ -49,13 +47,11 @@ export class ToldStates {
 
   /** Takes in that the reader has been told of an external id that belongs to nobody. */
   tellUnknown(hash: number): void {
-    this.#bytes = undefined;
     this.#list.add(hash);
   }
 
   /** Takes in that something, of which the reader was told, is off its list. */
   forget(hash: number): void {
-    this.#bytes = undefined;
     this.#list.delete(hash);
   }
 
@@ -64,7 +60,6 @@ export class ToldStates {
     this.#list = new ListDigest();
     this.#recent.clear();
     this.#confirmed = undefined;
-    this.#bytes = undefined;
   }
 
   /**
@@ -82,14 +77,20 @@ export class ToldStates {
     this.#confirmed = confirmed - SLACK;
     this.#epoch = epoch;
     this.#origin = origin;
-    this.#bytes = undefined;
     for (const [state, start] of this.#recent) if (start <= this.#confirmed) this.#recent.delete(state);
   }
 
   /** The token of this moment; empty: nothing is confirmed. */
-  token(): Uint8Array {
-    this.#bytes ??= this.#write();
-    return this.#bytes;
+  token(time: Micros): Uint8Array {
+    if (this.#confirmed === undefined) return new Uint8Array();
+    const told = new Set(this.#recent.keys());
+    return writeResumeToken({
+      origin: this.#origin,
+      confirmed: this.#confirmed,
+      time,
+      list: this.#list.toBytes(),
+      told,
+    });
   }
 
   #include({ hash, epoch, confirmedAt }: WatchedUser): void {
@@ -97,11 +98,5 @@ export class ToldStates {
     if (this.#confirmed === undefined) return;
     if (epoch === this.#epoch) this.#confirmed = Math.min(this.#confirmed, confirmedAt - SLACK);
     else this.#confirmed = undefined;
-  }
-
-  #write(): Uint8Array {
-    if (this.#confirmed === undefined) return new Uint8Array();
-    const told = new Set(this.#recent.keys());
-    return writeResumeToken({ origin: this.#origin, confirmed: this.#confirmed, list: this.#list.toBytes(), told });
   }
 }

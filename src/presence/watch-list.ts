@@ -1,6 +1,4 @@
-import type { Database } from "../db/orm.ts";
 import { invalid } from "../errors.ts";
-import { deletedAmong } from "../users/users.ts";
 import { keyOf } from "./engine.ts";
 import { hash48 } from "./hash48.ts";
 import type { Hub } from "./hub.ts";
@@ -18,8 +16,9 @@ export const MOST_WATCHED = 10_000;
 const MOST_PRESENCES = 200;
 
 export interface WatchListDeps {
-  readonly db: Database;
   readonly hub: Hub;
+  /** Of these ids, those of users that were deleted. */
+  deletedAmong(projectId: string, userIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 const unknownHash = (externalId: string): number => hash48(`external id ${externalId}`);
@@ -60,8 +59,10 @@ export class WatchList {
     return this.#told.isConfirmed;
   }
 
+  /** The token of this moment; empty: there is none. */
   get token(): Uint8Array {
-    return this.#told.token();
+    const now = this.#deps.hub.now ?? 0;
+    return this.#resumption?.tokenAt(now) ?? this.#told.token(now);
   }
 
   /** Whether there may be presences to take. */
@@ -69,11 +70,16 @@ export class WatchList {
     return this.#mailbox.dirty.size + this.#unsentUnknown.size > 0;
   }
 
+  /** Whether the store lost changes while the reader is being told what an earlier stream did not tell. */
+  get isRolledBack(): boolean {
+    return this.#resumption?.isOver(this.#deps.hub) ?? false;
+  }
+
   /** Leaves out of the snapshot what the reader knows. */
   resume(point: ResumePoint): void {
     const hashes = new Set(this.#unknown.keys());
     for (const { hash } of this.#users) hashes.add(hash);
-    this.#resumption = new Resumption(point, hashes, this.#deps.hub.epoch);
+    this.#resumption = new Resumption(point, hashes, this.#deps.hub);
     for (const hash of this.#unknown.keys()) if (this.#resumption.wasListed(hash)) this.#tellUnknown(hash);
   }
 
@@ -110,6 +116,7 @@ export class WatchList {
   async take(defaultStatus: string): Promise<UserPresence[]> {
     await this.#lookForGone();
     const presences: UserPresence[] = [];
+    if (this.isRolledBack) return presences;
     for (const hash of this.#unsentUnknown) {
       if (presences.length >= MOST_PRESENCES) break;
       const externalId = this.#unknown.get(hash) ?? "";
@@ -121,7 +128,8 @@ export class WatchList {
       const isKnown = this.#unsent.has(user) ? this.#isKnown(user) : false;
       if (isKnown === undefined) continue;
       this.#mailbox.dirty.delete(user);
-      if (!this.#users.has(user)) continue;
+      if (!this.#users.has(user) || this.#isRefreshed(user)) continue;
+      user.waiting.delete(this.#mailbox);
       if (user.state === "deleted" || this.#gone.get(user)) this.#lose(user);
       else {
         if (!isKnown) presences.push(presenceOf(user, defaultStatus));
@@ -138,10 +146,14 @@ export class WatchList {
     return user?.subject.userId;
   }
 
+  /** Forgets what an earlier stream told: this one has said how everybody is. */
+  finish(): void {
+    this.#resumption = undefined;
+  }
+
   /** Moves the point on from which another stream can go on. */
   confirm(defaultStatus: string): void {
     const { identity, now, epoch } = this.#deps.hub;
-    this.#resumption = undefined;
     if (identity === undefined || now === undefined || !this.isTold) return;
     this.#told.confirm(
       this.#users,
@@ -206,6 +218,13 @@ export class WatchList {
     return user.state === "missing" && !this.#gone.has(user) ? undefined : true;
   }
 
+  /** What may be older than what the reader knows is read again first. */
+  #isRefreshed(user: WatchedUser): boolean {
+    if (!this.#unsent.has(user) || !this.#resumption || this.#resumption.isFresh(user)) return false;
+    this.#deps.hub.refresh(user, this.#mailbox);
+    return true;
+  }
+
   /** Somebody who is not there either never was, which the reader knows, or was deleted meanwhile. */
   async #lookForGone(): Promise<void> {
     const asked = [...this.#mailbox.dirty].filter(
@@ -213,7 +232,7 @@ export class WatchList {
     );
     if (asked.length === 0) return;
     const ids = asked.map(({ subject }) => subject.userId);
-    const deleted = await deletedAmong(this.#deps.db, { projectId: this.#projectId }, ids);
+    const deleted = await this.#deps.deletedAmong(this.#projectId, ids);
     for (const user of asked) this.#gone.set(user, deleted.has(user.subject.userId));
   }
 }

@@ -135,14 +135,16 @@ export class WatchStream implements OpenWatch {
       return { kind: "goodbye", reconnectAfterMs: randomInt(RECONNECT_MS.least, RECONNECT_MS.most) };
     }
     if (this.#phase === "new") return this.#open();
-    if (this.#mailbox.rolledBack) return this.#resync();
+    if (this.#mailbox.rolledBack || this.#list.isRolledBack) return this.#resync();
     const presences = this.#mayUpdate() ? await this.#takePresences() : [];
     if (presences.length > 0) return { kind: "update", presences };
+    if (this.#list.isRolledBack) return this.#resync();
     const userId = this.#list.takeDeleted();
     if (userId !== undefined) return { kind: "userDeleted", userId };
     if (this.#phase === "snapshot" && this.#list.isTold) {
       this.#phase = "live";
       this.#resuming = undefined;
+      this.#list.finish();
       return { kind: "snapshotComplete" };
     }
     if (this.#deps.clock.monotonic() - this.#lastSentAt < HEARTBEAT_MS) return undefined;
@@ -196,8 +198,7 @@ export class WatchStream implements OpenWatch {
       this.#failure = new MusterError("READER_STALLED");
       this.close();
     });
-    const resumeToken = this.#resuming ? this.#input.resumeToken : this.#list.token;
-    return { resumeToken, serverTime: hub.now, event };
+    return { resumeToken: this.#list.token, serverTime: hub.now, event };
   }
 
   #confirm(): void {

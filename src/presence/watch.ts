@@ -1,3 +1,4 @@
+import type { Database } from "../db/orm.ts";
 import type { UserKey } from "../users/users.ts";
 import type { WatchOwner } from "./watch-change.ts";
 import type { WatchMessage } from "./watch-event.ts";
@@ -6,6 +7,7 @@ import { type WatchSignals, WatchStream, type WatchStreamDeps } from "./watch-st
 import { targetsOf } from "./watch-targets.ts";
 
 export interface WatchDeps extends Omit<WatchStreamDeps, "open"> {
+  readonly db: Database;
   readonly watches: WatchExchange;
 }
 

@@ -2,7 +2,7 @@ import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
-import { DELETED_AMONG, GET_USER, IDENTIFY_USERS, type UserRow } from "./user-statements.ts";
+import { DELETED_AMONG, GET_USER, IDENTIFY_USERS, USER_IDS_AFTER, type UserRow } from "./user-statements.ts";
 
 /** Whose users, and until when it matters. */
 export interface ProjectScope {
@@ -47,6 +47,19 @@ export async function findUserIds(
 export async function requireUser(db: Database, scope: ProjectScope, key: UserKey): Promise<UserIdentity> {
   const [user] = await findUserIds(db, scope, [key]);
   return user ?? notFound(db, scope, key);
+}
+
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/** The ids of a project's users, in their order, of those after `after`; empty: from the first on. */
+export async function userIdsAfter(
+  db: Database,
+  { projectId, signal }: ProjectScope,
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  const rows = await query<{ id: string }>(db.pool, USER_IDS_AFTER, [projectId, after || NOBODY, limit], signal);
+  return rows.map(({ id }) => id);
 }
 
 /** Of these ids, those of users that were deleted. */

@@ -4,13 +4,16 @@ import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import type { Logger } from "../logger.ts";
 import type { AnnounceEnd } from "../revocations/revocations.ts";
-import { START_SUSPENSIONS } from "./suspension-statements.ts";
+import type { EndPresence } from "./end-presence.ts";
+import { endPresenceOf } from "./suspend-user.ts";
+import { DUE_SUSPENSIONS, START_SUSPENSIONS } from "./suspension-statements.ts";
 
 export interface SuspensionStartPorts {
   readonly db: Database;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly announceEnd: AnnounceEnd;
+  readonly endPresence: EndPresence;
 }
 
 /** How often it is looked for suspensions that start: at the start itself, where it was known at the look before. */
@@ -19,6 +22,12 @@ const MOST_AT_ONCE = 1_000;
 /** A look that takes longer is given up for lost. */
 const LOST_MS = 5_000;
 
+interface Due {
+  readonly projects: string[];
+  readonly users: string[];
+  readonly nextStart: Date | null;
+}
+
 /** Has suspensions start. Any number of servers may. */
 export interface SuspensionStarts extends AsyncDisposable {
   /** Has it look at once: there may be one that starts soon. */
@@ -26,7 +35,8 @@ export interface SuspensionStarts extends AsyncDisposable {
 }
 
 /** Looks at once, and from then on, for suspensions that start. */
-export function startSuspensions({ db, clock, logger, announceEnd }: SuspensionStartPorts): SuspensionStarts {
+export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts {
+  const { db, clock, logger, announceEnd } = ports;
   let closed = false;
   let timer: Disposable | undefined;
   let looking: Promise<void> | undefined;
@@ -35,11 +45,20 @@ export function startSuspensions({ db, clock, logger, announceEnd }: SuspensionS
   /** Gives for how long there is nothing to do, as far as is known. */
   async function startDue(): Promise<number> {
     const values = [new Date(clock.now()), MOST_AT_ONCE];
-    const looked = query<{ started: number; nextStart: Date | null }>(db.pool, START_SUSPENSIONS, values);
-    const [row] = await answerWithin(systemClock, LOST_MS, looked);
-    if (row && row.started > 0) announceEnd();
-    if (row?.started === MOST_AT_ONCE) return 0;
+    const [row] = await answerWithin(systemClock, LOST_MS, query<Due>(db.pool, DUE_SUSPENSIONS, values));
+    const due = row?.users.map((userId, index) => ({ projectId: row.projects[index] ?? "", userId })) ?? [];
+    if (due.length > 0) await startOf(due);
+    if (due.length === MOST_AT_ONCE) return 0;
     return row?.nextStart ? Math.min(LOOK_MS, Math.max(0, row.nextStart.getTime() - clock.now())) : LOOK_MS;
+  }
+
+  /** The presence first: what is started is not looked for again. */
+  async function startOf(due: readonly { readonly projectId: string; readonly userId: string }[]): Promise<void> {
+    await endPresenceOf(ports, due);
+    const columns = [due.map(({ projectId }) => projectId), due.map(({ userId }) => userId)];
+    const starting = query(db.pool, START_SUSPENSIONS, [new Date(clock.now()), ...columns]);
+    await answerWithin(systemClock, LOST_MS, starting);
+    announceEnd();
   }
 
   async function look(): Promise<void> {

@@ -3,7 +3,9 @@ import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { invalid } from "../errors.ts";
 import type { NewId } from "../ids.ts";
+import type { Logger } from "../logger.ts";
 import type { AnnounceEnd } from "../revocations/revocations.ts";
+import type { EndPresence } from "./end-presence.ts";
 import { type ProjectScope, requireUser } from "./find-user.ts";
 import { MOST_SUSPENSIONS, START_SUSPENSION, SUSPEND_USER } from "./suspension-statements.ts";
 import type { Suspension } from "./user.entity.ts";
@@ -15,6 +17,8 @@ export interface SuspensionPorts {
   readonly clock: Clock;
   readonly newId: NewId;
   readonly announceEnd: AnnounceEnd;
+  readonly logger: Logger;
+  readonly endPresence: EndPresence;
   /** Hears, after it is committed, of a suspension that starts later. */
   announcePending(): void;
 }
@@ -57,15 +61,29 @@ export async function suspendUser(
     throw invalid("suspension", `the user has ${MOST_SUSPENSIONS} suspensions already`);
   }
   if (blocksSignIn && startAt > clock.now()) ports.announcePending();
-  else if (blocksSignIn) await start(ports, scope, suspension.id);
+  else if (blocksSignIn) await start(ports, scope, id, suspension.id);
   return user;
 }
 
 /**
- * Ends what was issued before the suspension was there to forbid it: the clock is read once it is. What happens in between to this process
- * is made up for by whoever looks for suspensions that start.
+ * Ends the user's presence, and what was issued before the suspension was there to forbid it: the clock is read once it is. What happens in
+ * between to this process is made up for by whoever looks for suspensions that start.
  */
-async function start({ db, clock, announceEnd }: SuspensionPorts, scope: ProjectScope, id: string): Promise<void> {
+async function start(ports: SuspensionPorts, scope: ProjectScope, userId: string, id: string): Promise<void> {
+  const { db, clock, announceEnd } = ports;
+  await endPresenceOf(ports, [{ projectId: scope.projectId, userId }]);
   await query(db.pool, START_SUSPENSION, [new Date(clock.now()), scope.projectId, id], scope.signal);
   announceEnd();
+}
+
+/** A presence that cannot be ended, its store being away, keeps nobody signed in. */
+export async function endPresenceOf(
+  { endPresence, logger }: Pick<SuspensionPorts, "endPresence" | "logger">,
+  users: Parameters<EndPresence>[0],
+): Promise<void> {
+  try {
+    await endPresence(users);
+  } catch (error) {
+    logger.warn({ err: error, users: users.length }, "the presence of suspended users could not be ended");
+  }
 }

@@ -68,7 +68,7 @@ const FORGET_AFTER = "interval '366 days'";
  * SQL that ends what the users are signed in by whose suspensions started by $1, each once, whoever comes first. What was there at $1 is
  * dead then: since the start nothing was issued, unless the suspension is over already. Gives how many started.
  */
-const startSql = (name: string, due: string, more = "") => ({
+const startSql = (name: string, due: string) => ({
   name,
   text: `
     with due as (
@@ -89,7 +89,7 @@ const startSql = (name: string, due: string, more = "") => ({
       forgetAfterTime: `before_time + ${FORGET_AFTER}`,
       createTime: "$1::timestamptz",
     })})
-    select (select count(*) from due)::int as started ${more}`,
+    select (select count(*) from due)::int as started`,
 });
 
 /** Starts one suspension that is due: $1 time, $2 project, $3 suspension. */
@@ -98,10 +98,21 @@ export const START_SUSPENSION: Statement = startSql(
   "project_id = $2 and id = $3 and start_time <= $1",
 );
 
-/** Starts those that are due: $1 time, $2 the most at once. Gives when the next one is, too. */
+/** Starts those that are due, of the given users: $1 time, $2 projects, $3 users. */
 export const START_SUSPENSIONS: Statement = startSql(
   "users_start_suspensions",
   `(project_id, id) in (
-    select project_id, id from pending_suspensions where start_time <= $1 order by start_time limit $2 for update skip locked)`,
-  `, (select min(start_time) from pending_suspensions where start_time > $1) as "nextStart"`,
+    select p.project_id, p.id from pending_suspensions p
+    join unnest($2::uuid[], $3::uuid[]) as u (project_id, user_id) using (project_id, user_id)
+    where p.start_time <= $1 for update of p skip locked)`,
 );
+
+/** Whose suspensions are due, by $1 time, at most $2 of them, and when the next one is. */
+export const DUE_SUSPENSIONS: Statement = {
+  name: "users_due_suspensions",
+  text: `
+    select due.projects, due.users, (select min(start_time) from pending_suspensions where start_time > $1) as "nextStart"
+    from (
+      select coalesce(array_agg(project_id::text), '{}') as projects, coalesce(array_agg(user_id::text), '{}') as users
+      from (select project_id, user_id from pending_suspensions where start_time <= $1 order by start_time limit $2) p) due`,
+};

@@ -111,6 +111,12 @@ export const IDENTIFY_USERS = byKey((by) => ({
   text: among(by, `id, external_id as "externalId"`),
 }));
 
+/** The ids of a project's users in their order: $1 project, $2 the id to begin after, $3 how many. */
+export const USER_IDS_AFTER: Statement = {
+  name: "users_ids_after",
+  text: "select id from users where project_id = $1 and id > $2 order by id limit $3",
+};
+
 /** Those of the ids that belonged to deleted users: $1 project, $2 ids. */
 export const DELETED_AMONG: Statement = {
   name: "users_deleted_among",

@@ -6,7 +6,15 @@ export type { AttributeDefinition, AttributeDefinitions, DefinitionsByKey } from
 export { createUser, promoteGuest } from "./create-user.ts";
 export { newUserStatement } from "./create-user-statement.ts";
 export { mailboxOf } from "./email-address.ts";
-export { deletedAmong, findUserIds, getUser, type ProjectScope, requireUser, type UserIdentity } from "./find-user.ts";
+export {
+  deletedAmong,
+  findUserIds,
+  getUser,
+  type ProjectScope,
+  requireUser,
+  type UserIdentity,
+  userIdsAfter,
+} from "./find-user.ts";
 export { markVerified, withLockedUser } from "./held-locators.ts";
 export { keepPassword, type NewPassword } from "./passwords/keep-password.ts";
 export { keepPasswordSql } from "./passwords/password-statements.ts";

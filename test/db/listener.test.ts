@@ -1,4 +1,3 @@
-import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
@@ -7,6 +6,7 @@ import { createNotifier } from "../../src/db/notifier.ts";
 import { createLogger } from "../../src/logger.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
+import { startPostgresProxy } from "../support/postgres-proxy.ts";
 
 const db = await testDatabase();
 const logger = createLogger("silent");
@@ -71,15 +71,13 @@ test("a lost connection is told, replaced, and the gap told", async () => {
 });
 
 test("a connection that carries nothing any more is given up within 5 s", async () => {
-  await using proxy = await startProxy();
+  await using proxy = await startPostgresProxy(db.address);
   const clock = createFakeClock();
-  const address = { ...db.address, host: "127.0.0.1", port: proxy.port };
-  await using listener = createListener(address, clock, logger);
+  await using listener = createListener(proxy.address, clock, logger);
   const { heard } = await subscribe(listener, "c");
-  proxy.swallows = true;
+  proxy.silence();
   await clock.advance(5_000);
   expect(heard).toEqual(["lost"]);
-  proxy.swallows = false;
   await clock.advance(1_000);
   await until(() => heard.includes("gap"));
   await notify("c", "again");
@@ -96,18 +94,3 @@ test("hints are sent together, each once, and what a disposed notifier was given
   expect(new Set(heard).size).toBe(100);
   expect(heard.length).toBeLessThanOrEqual(101);
 });
-
-/** A way to the database that can die without an end: neither side is told. */
-async function startProxy() {
-  const proxy = { swallows: false, port: 0, [Symbol.asyncDispose]: async () => void server.close() };
-  const server = createServer((near) => {
-    const far = connect(`${db.address.host}/.s.PGSQL.${db.address.port}`);
-    near.on("data", (data) => proxy.swallows || far.write(data));
-    far.on("data", (data) => proxy.swallows || near.write(data));
-    near.on("error", () => far.destroy()).on("close", () => far.destroy());
-    far.on("error", () => near.destroy()).on("close", () => near.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  proxy.port = (server.address() as AddressInfo).port;
-  return proxy;
-}

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createChain, type Step } from "../../src/presence/chain.ts";
 import type { PresenceRecord } from "../../src/presence/effective-presence.ts";
 import { type EngineObserver, keyOf, MAX_BATCH, type PresenceEngine, type Subject } from "../../src/presence/engine.ts";
+import { testEnds } from "./engine-ends-conformance.ts";
 import { eventually, MS } from "./presence-fixture.ts";
 
 /** A store, and the engines of as many processes as a test asks for. */
@@ -14,6 +15,8 @@ export interface EngineSetup {
   makeUsers(projectId: string, count: number): Promise<readonly string[]>;
   /** Deletes a user where users are kept. Nobody is told. */
   deleteUser(subject: Subject): Promise<void>;
+  /** Suspends a user so that it may not sign in. Nobody is told. */
+  suspendUser(subject: Subject): Promise<void>;
   /** Has some milliseconds pass on the engine's clock. */
   pass(ms: number): Promise<void>;
   /** Cuts the engines off from the store for a moment. */
@@ -78,7 +81,9 @@ export function testEngine(setup: EngineSetup): void {
     await eventually(() => notes.of(subject).some((record) => record?.revision === revision));
   };
 
-  test("gives what was set, to every process, and nothing for those that never set", async () => {
+  testEnds(setup);
+
+  test("gives what was set, and the name of its store, to every process, and nothing for those that never set", async () => {
     const [one, other] = [await open(), await open()];
     const [a, b] = (await users(2)) as [Subject, Subject];
     const steps = [
@@ -91,14 +96,8 @@ export function testEngine(setup: EngineSetup): void {
     expect(reading.users.map((it) => it?.record)).toEqual([undefined, record]);
     expect(reading.users.every((it) => it?.externalId !== undefined)).toBe(true);
     expect(reading.now).toBeGreaterThanOrEqual(record.setAt);
-  });
-
-  test("names its store the same to every process", async () => {
-    const [one, other] = [await open(), await open()];
-    const subject = await user();
-    const { identity } = await one.get([subject]);
-    expect(identity).not.toBe("");
-    expect((await other.get([subject])).identity).toBe(identity);
+    expect(reading.identity).not.toBe("");
+    expect((await one.get([a])).identity).toBe(reading.identity);
   });
 
   test("knows nobody by an id of another project", async () => {

@@ -17,6 +17,7 @@ testEngine({
     return ids;
   },
   deleteUser: async (subject) => void store.users.delete(keyOf(subject)),
+  suspendUser: async (subject) => void store.suspended.add(keyOf(subject)),
   pass: (ms) => clock.advance(ms),
   interrupt: async () => store.interrupt(),
 });

@@ -15,6 +15,7 @@ import type { FakeClock } from "../support/fake-clock.ts";
 /** What is stored in memory, and who is told of it: the engines of several processes stand on one. */
 export class MemoryStore {
   readonly users = new Map<string, KnownUser>();
+  readonly suspended = new Set<string>();
   readonly engines = new Set<MemoryEngine>();
   readonly #clock: FakeClock;
   /** Its clock has nothing to do with any other. */
@@ -33,6 +34,7 @@ export class MemoryStore {
     const key = keyOf(subject);
     const user = this.users.get(key);
     if (!user) return "no such user";
+    if (this.suspended.has(key) && chain.steps.length > 0) return "suspended";
     const { now } = this;
     const before = user.record;
     const same = before && JSON.stringify(before.steps) === chain.text && spanAt(before, now).step === 0;

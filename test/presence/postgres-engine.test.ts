@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { testDatabase } from "../support/database.ts";
 import { testEngine } from "./engine-conformance.ts";
-import { deleteUser, killListeners, makeProject, makeUsers, startEngine } from "./presence-fixture.ts";
+import { deleteUser, killListeners, makeProject, makeUsers, startEngine, suspendUser } from "./presence-fixture.ts";
 
 const db = await testDatabase();
 
@@ -10,6 +10,7 @@ testEngine({
   makeProject: () => makeProject(db),
   makeUsers: (projectId, count) => makeUsers(db, projectId, count),
   deleteUser: ({ projectId, userId }) => deleteUser(db, projectId, userId),
+  suspendUser: ({ projectId, userId }) => suspendUser(db, projectId, userId),
   pass: (ms) => sleep(ms),
   interrupt: async () => void (await killListeners(db)),
 });

@@ -41,6 +41,16 @@ export async function deleteUser(db: Database, projectId: string, userId: string
   await db.pool.query("insert into deleted_users values ($1, $2, now())", [projectId, userId]);
 }
 
+/** Suspends a user for good, as the statement that does it leaves it. */
+export async function suspendUser(db: Database, projectId: string, userId: string): Promise<void> {
+  const suspension = { id: randomUUID(), reason: "", start_time: new Date(0).toISOString(), blocks_sign_in: true };
+  await db.pool.query("update users set suspensions = $3 where project_id = $1 and id = $2", [
+    projectId,
+    userId,
+    JSON.stringify([suspension]),
+  ]);
+}
+
 /** One process's engine on Postgres. */
 export function startEngine(db: Database): PresenceEngine {
   const listener = createListener(db.address, systemClock, logger);
@@ -58,7 +68,7 @@ export function startEngine(db: Database): PresenceEngine {
 
 /** One process's presence. Another call is another process. */
 export function startPresence(db: Database, clock: Clock = systemClock, engine = startEngine(db)): Presence {
-  const projects = { get: async () => ({ settings: { defaultPresence: "offline" } }) };
+  const projects = { get: async () => ({ settings: { defaultPresence: "offline", usersMayList: false } }) };
   const listener = createListener(db.address, systemClock, logger);
   const presence = createPresence({ db, engine, listener, clock, newId: createIds(clock), logger, projects });
   return {

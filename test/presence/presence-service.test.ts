@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
@@ -8,6 +8,7 @@ import { MusterError } from "../../src/errors.ts";
 import type { PresenceSchema } from "../../src/gen/muster/v1/presence_pb.ts";
 import { PresenceService, type WatchPresenceResponse } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
+import { createPageTokens } from "../../src/page-tokens.ts";
 import { presenceService } from "../../src/presence/presence-service.ts";
 import { CALLER, type Caller } from "../../src/rpc/caller.ts";
 import { mapErrors } from "../../src/rpc/map-errors.ts";
@@ -20,12 +21,13 @@ import { eventually, makeProject, makeUsers, startPresence } from "./presence-fi
 const db = await testDatabase();
 const projectId = await makeProject(db);
 const presence = startPresence(db);
+const pageTokens = createPageTokens([randomBytes(32)]);
 const streams = createStreamRegistry(systemClock);
 afterAll(() => presence[Symbol.asyncDispose]());
 
 function clientOf(caller: Caller): Client<typeof PresenceService> {
   const transport = createRouterTransport(
-    ({ service }) => service(PresenceService, presenceService(presence, streams)),
+    ({ service }) => service(PresenceService, presenceService(presence, { streams, pageTokens })),
     {
       router: {
         interceptors: [

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
-import { createRandom } from "../presence/lossy-engine.ts";
 import { eventually, MS, makeProject, makeUsers, set } from "../presence/presence-fixture.ts";
 import { testDatabase } from "../support/database.ts";
+import { createRandom } from "../support/random.ts";
 import { startProcess, underLoad } from "./support/process.ts";
 import { startRedisProxy } from "./support/redis-proxy.ts";
 import { type RedisServer, startRedis } from "./support/redis-server.ts";

@@ -42,6 +42,9 @@ const revoked = await theirs.system(TokenService).issueToken({ ref: { ref: { cas
 const theirRevoked = revoked.token?.id ?? "";
 await theirs.system(TokenService).revokeToken({ tokenId: theirRevoked });
 const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.map(({ id }) => id);
+await theirs
+  .system(PresenceService)
+  .setPresence({ ref: { ref: { case: "id", value: userId } }, presence: { status: "secretStatus" } });
 const watching = new AbortController();
 const theirStream = theirs
   .system(PresenceService)
@@ -140,6 +143,8 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
   WatchPresence: [{ refs: [{ id: userId }] }, "answered"],
+  CountPresence: [{}, "answered"],
+  ListPresence: [{}, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 
@@ -176,6 +181,7 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     theirExternal?.id ?? "",
     theirExternal?.keyId ?? "",
     "secretSubject",
+    "secretStatus",
     theirs.id,
     key,
     theirRevoked,

@@ -51,6 +51,7 @@ const FATES: Record<string, Fate> = {
   "LinkIdentityRequest.nonce": "asked",
   "LinkIdentityRequest.provider": "asked",
   "LinkIdentityRequest.subject": as("Identity.subject"),
+  "ListPresenceRequest.status": "asked",
   "ListUsersRequest.order_by": "asked",
   "Locator.value": "kept",
   "OidcConfig.audiences": "kept",

@@ -3,7 +3,7 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { skeletonOf } from "../../src/skeleton.ts";
 import { faultOfLogin } from "../../src/users/login.ts";
 import { loginKey } from "../../src/users/user-key.ts";
-import { createRandom } from "../presence/lossy-engine.ts";
+import { createRandom } from "../support/random.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 

@@ -27,6 +27,7 @@ import { PasswordResets } from "./2026-11-22-18-password-resets.ts";
 import { ExternalKeys } from "./2026-11-22-20-external-keys.ts";
 import { Providers } from "./2026-11-22-21-providers.ts";
 import { Identities } from "./2026-11-22-22-identities.ts";
+import { PresenceEnds } from "./2026-11-22-22-presence-ends.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -57,6 +58,7 @@ export const MIGRATIONS = [
   { name: "2026-11-22-15-attempts", class: Attempts },
   { name: "2026-11-22-18-password-resets", class: PasswordResets },
   { name: "2026-11-22-16-retrieval-statistics", class: RetrievalStatistics },
+  { name: "2026-11-22-22-presence-ends", class: PresenceEnds },
   { name: "2026-11-22-20-external-keys", class: ExternalKeys },
   { name: "2026-11-22-21-providers", class: Providers },
   { name: "2026-11-22-22-identities", class: Identities },

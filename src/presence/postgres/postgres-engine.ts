@@ -6,7 +6,7 @@ import type { Database } from "../../db/orm.ts";
 import { query } from "../../db/statement.ts";
 import { MusterError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
-import { readSteps } from "../chain.ts";
+import { readSteps, spanOf } from "../chain.ts";
 import {
   type Change,
   type EngineObserver,
@@ -18,6 +18,7 @@ import {
   type Written,
 } from "../engine.ts";
 import { readNotes, writeHint } from "./note.ts";
+import { countByStatus, scanPage } from "./scan-page.ts";
 import { CHANNEL, CLUSTER_STATEMENT, GET_STATEMENT, SET_STATEMENT } from "./statements.ts";
 
 export interface PostgresEngineDeps {
@@ -31,6 +32,7 @@ interface SetRow {
   project_id: string;
   user_id: string;
   user_exists: boolean;
+  is_suspended: boolean | null;
   external_id: string;
   last_active_time: Date | null;
   rev: number | null;
@@ -89,6 +91,8 @@ export function createPostgresEngine({ db, listener, notifier, logger }: Postgre
       if (startedIn === generation) cluster = id;
       return readingOf(rows, startedIn, id);
     },
+    scan: (projectId, after, limit, signal) => scanPage(db, projectId, after, limit, signal),
+    count: (projectId) => countByStatus(db, projectId),
     async subscribe(subjects) {
       for (const subject of subjects) subscribed.add(keyOf(subject));
       listening ??= listener.listen(CHANNEL, subscriber);
@@ -127,7 +131,8 @@ async function set(db: Database, changes: readonly Change[]): Promise<Written> {
   const subjects = changes.map(({ subject }) => subject);
   const chains = changes.map(({ chain }) => chain.text);
   const spans = changes.map(({ chain }) => chain.steps[0]?.ttl ?? null);
-  const rows = await query<SetRow>(db.pool, SET_STATEMENT, [...columnsOf(subjects), chains, spans]);
+  const wholes = changes.map(({ chain }) => spanOf(chain.steps) ?? null);
+  const rows = await query<SetRow>(db.pool, SET_STATEMENT, [...columnsOf(subjects), chains, spans, wholes]);
   const rowOf = new Map(rows.map((row) => [keyOf({ projectId: row.project_id, userId: row.user_id }), row]));
   return {
     now: rows[0]?.now ?? 0,
@@ -137,6 +142,7 @@ async function set(db: Database, changes: readonly Change[]): Promise<Written> {
 
 function outcomeOf({ chain }: Change, row: SetRow | undefined): Outcome {
   if (!row?.user_exists) return "no such user";
+  if (row.is_suspended) return "suspended";
   if (row.rev === null) return "busy";
   return {
     externalId: row.external_id,

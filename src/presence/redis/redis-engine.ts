@@ -7,7 +7,6 @@ import type { PresenceRecord } from "../effective-presence.ts";
 import {
   type Change,
   type EngineObserver,
-  type KnownUser,
   keyOf,
   type Outcome,
   type PresenceEngine,
@@ -15,7 +14,7 @@ import {
   type Subject,
   type Written,
 } from "../engine.ts";
-import { knownUsers } from "./known-users.ts";
+import { knownUsers, type RegisteredUser } from "./known-users.ts";
 import { Masters, type RedisTarget } from "./masters.ts";
 import { type Records, readRecords } from "./read-records.ts";
 import { readNote, readTimes } from "./record-text.ts";
@@ -100,7 +99,7 @@ class RedisEngine implements PresenceEngine {
       now: this.#steady(now),
       generation,
       identity,
-      users: users.map((user, index) => user && { ...user, record: records[index] }),
+      users: users.map((user, index) => user && { ...user.user, record: records[index] }),
     };
   }
 
@@ -153,14 +152,15 @@ class RedisEngine implements PresenceEngine {
     this.#masters[Symbol.dispose]();
   }
 
-  async #set({ subject, chain }: Change, user: Omit<KnownUser, "record"> | undefined): Promise<Outcome> {
-    if (!user) return "no such user";
+  async #set({ subject, chain }: Change, known: RegisteredUser | undefined): Promise<Outcome> {
+    if (!known) return "no such user";
+    if (known.isSuspended && chain.steps.length > 0) return "suspended";
     const tag = tagOf(subject);
     const { steps, text } = chain;
     const args = [channelOf(tag), keyOf(subject), text, String(steps[0]?.ttl ?? "")];
     try {
       const times = await runScript(this.#masters, tag, SET, recordKey(tag, subject), ...args);
-      return times === null ? "no such user" : { ...user, record: { ...readTimes(String(times)), steps } };
+      return times === null ? "no such user" : { ...known.user, record: { ...readTimes(String(times)), steps } };
     } catch (error) {
       this.#complain(error);
       return "unavailable";

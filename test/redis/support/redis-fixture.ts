@@ -6,7 +6,7 @@ import type { PresenceEngine } from "../../../src/presence/engine.ts";
 import type { RedisTarget } from "../../../src/presence/redis/masters.ts";
 import { createRedisEngine } from "../../../src/presence/redis/redis-engine.ts";
 import type { EngineSetup } from "../../presence/engine-conformance.ts";
-import { deleteUser, makeProject, makeUsers } from "../../presence/presence-fixture.ts";
+import { deleteUser, makeProject, makeUsers, suspendUser } from "../../presence/presence-fixture.ts";
 import type { RedisServer } from "./redis-server.ts";
 
 /** One process's engine on Redis. */
@@ -19,6 +19,7 @@ export const setupFor = (db: Database, target: RedisTarget, servers: readonly Re
   makeProject: () => makeProject(db),
   makeUsers: (projectId, count) => makeUsers(db, projectId, count),
   deleteUser: ({ projectId, userId }) => deleteUser(db, projectId, userId),
+  suspendUser: ({ projectId, userId }) => suspendUser(db, projectId, userId),
   pass: (ms) => sleep(ms),
   async interrupt() {
     for (const server of servers) await server.send("CLIENT", "KILL", "TYPE", "normal");

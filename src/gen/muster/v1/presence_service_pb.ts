@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/presence_service.proto.
  */
 export const file_muster_v1_presence_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBtdXN0ZXIvdjEvcHJlc2VuY2Vfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxImwKElNldFByZXNlbmNlUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEi0KCHByZXNlbmNlGAIgASgLMhMubXVzdGVyLnYxLlByZXNlbmNlQga6SAPIAQEiRQoTU2V0UHJlc2VuY2VSZXNwb25zZRIuCghwcmVzZW5jZRgBIAEoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZSI9ChJHZXRQcmVzZW5jZVJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBASJFChNHZXRQcmVzZW5jZVJlc3BvbnNlEi4KCHByZXNlbmNlGAEgASgLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIkgKF0JhdGNoR2V0UHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQ6AcicAoYQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlEi8KCXByZXNlbmNlcxgBIAMoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZRIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYipAEKFFdhdGNoUHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQkE4SHgoMcmVzdW1lX3Rva2VuGAIgASgMQgi6SAV6AxiACBI9CgxtaW5faW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACKMAQoSVXBkYXRlV2F0Y2hSZXF1ZXN0EhsKCHdhdGNoX2lkGAEgASgJQgm6SAZyBBABGGQSKgoDYWRkGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWZCCbpIBpIBAxCQThItCgZyZW1vdmUYAyADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIJukgGkgEDEJBOIhUKE1VwZGF0ZVdhdGNoUmVzcG9uc2UiugMKFVdhdGNoUHJlc2VuY2VSZXNwb25zZRIUCgxyZXN1bWVfdG9rZW4YASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm9wZW5lZBgDIAEoCzIWLm11c3Rlci52MS5XYXRjaE9wZW5lZEgAEisKBnVwZGF0ZRgEIAEoCzIZLm11c3Rlci52MS5QcmVzZW5jZVVwZGF0ZUgAEj0KEXNuYXBzaG90X2NvbXBsZXRlGAUgASgLMiAubXVzdGVyLnYxLldhdGNoU25hcHNob3RDb21wbGV0ZUgAEi4KCWhlYXJ0YmVhdBgGIAEoCzIZLm11c3Rlci52MS5XYXRjaEhlYXJ0YmVhdEgAEjUKDHVzZXJfZGVsZXRlZBgHIAEoCzIdLm11c3Rlci52MS5XYXRjaGVkVXNlckRlbGV0ZWRIABIoCgZyZXN5bmMYCCABKAsyFi5tdXN0ZXIudjEuV2F0Y2hSZXN5bmNIABIqCgdnb29kYnllGAkgASgLMhcubXVzdGVyLnYxLldhdGNoR29vZGJ5ZUgAQgcKBWV2ZW50IjAKC1dhdGNoT3BlbmVkEhAKCHdhdGNoX2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgiQQoOUHJlc2VuY2VVcGRhdGUSLwoJcHJlc2VuY2VzGAEgAygLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIhcKFVdhdGNoU25hcHNob3RDb21wbGV0ZSIfCg5XYXRjaEhlYXJ0YmVhdBINCgVzdGFsZRgBIAEoCCIlChJXYXRjaGVkVXNlckRlbGV0ZWQSDwoHdXNlcl9pZBgBIAEoCSIdCgtXYXRjaFJlc3luYxIOCgZyZWFzb24YASABKAkiQgoMV2F0Y2hHb29kYnllEjIKD3JlY29ubmVjdF9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjL5AwoPUHJlc2VuY2VTZXJ2aWNlElsKC1NldFByZXNlbmNlEh0ubXVzdGVyLnYxLlNldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5TZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgKquxgGCgICBBACElsKC0dldFByZXNlbmNlEh0ubXVzdGVyLnYxLkdldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5HZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxABEmoKEEJhdGNoR2V0UHJlc2VuY2USIi5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxADEmMKDVdhdGNoUHJlc2VuY2USHy5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlcXVlc3QaIC5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxAEMAESWwoLVXBkYXRlV2F0Y2gSHS5tdXN0ZXIudjEuVXBkYXRlV2F0Y2hSZXF1ZXN0Gh4ubXVzdGVyLnYxLlVwZGF0ZVdhdGNoUmVzcG9uc2UiDZACAqq7GAYKAgIDEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_presence, file_muster_v1_user]);
+  fileDesc("CiBtdXN0ZXIvdjEvcHJlc2VuY2Vfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxImwKElNldFByZXNlbmNlUmVxdWVzdBInCgNyZWYYASABKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIGukgDyAEBEi0KCHByZXNlbmNlGAIgASgLMhMubXVzdGVyLnYxLlByZXNlbmNlQga6SAPIAQEiRQoTU2V0UHJlc2VuY2VSZXNwb25zZRIuCghwcmVzZW5jZRgBIAEoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZSI9ChJHZXRQcmVzZW5jZVJlcXVlc3QSJwoDcmVmGAEgASgLMhIubXVzdGVyLnYxLlVzZXJSZWZCBrpIA8gBASJFChNHZXRQcmVzZW5jZVJlc3BvbnNlEi4KCHByZXNlbmNlGAEgASgLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIkgKF0JhdGNoR2V0UHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQ6AcicAoYQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlEi8KCXByZXNlbmNlcxgBIAMoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZRIjCgdtaXNzaW5nGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWYiFgoUQ291bnRQcmVzZW5jZVJlcXVlc3QifgoVQ291bnRQcmVzZW5jZVJlc3BvbnNlEiYKBmNvdW50cxgBIAMoCzIWLm11c3Rlci52MS5TdGF0dXNDb3VudBINCgV0b3RhbBgCIAEoAxIuCgpjb3VudF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIsCgtTdGF0dXNDb3VudBIOCgZzdGF0dXMYASABKAkSDQoFY291bnQYAiABKAMiawoTTGlzdFByZXNlbmNlUmVxdWVzdBIXCgZzdGF0dXMYASABKAlCB7pIBHICGEASHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGOgHImAKFExpc3RQcmVzZW5jZVJlc3BvbnNlEi8KCXByZXNlbmNlcxgBIAMoCzIcLm11c3Rlci52MS5FZmZlY3RpdmVQcmVzZW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkipAEKFFdhdGNoUHJlc2VuY2VSZXF1ZXN0Ei0KBHJlZnMYASADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkILukgIkgEFCAEQkE4SHgoMcmVzdW1lX3Rva2VuGAIgASgMQgi6SAV6AxiACBI9CgxtaW5faW50ZXJ2YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyACKMAQoSVXBkYXRlV2F0Y2hSZXF1ZXN0EhsKCHdhdGNoX2lkGAEgASgJQgm6SAZyBBABGGQSKgoDYWRkGAIgAygLMhIubXVzdGVyLnYxLlVzZXJSZWZCCbpIBpIBAxCQThItCgZyZW1vdmUYAyADKAsyEi5tdXN0ZXIudjEuVXNlclJlZkIJukgGkgEDEJBOIhUKE1VwZGF0ZVdhdGNoUmVzcG9uc2UiugMKFVdhdGNoUHJlc2VuY2VSZXNwb25zZRIUCgxyZXN1bWVfdG9rZW4YASABKAwSLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm9wZW5lZBgDIAEoCzIWLm11c3Rlci52MS5XYXRjaE9wZW5lZEgAEisKBnVwZGF0ZRgEIAEoCzIZLm11c3Rlci52MS5QcmVzZW5jZVVwZGF0ZUgAEj0KEXNuYXBzaG90X2NvbXBsZXRlGAUgASgLMiAubXVzdGVyLnYxLldhdGNoU25hcHNob3RDb21wbGV0ZUgAEi4KCWhlYXJ0YmVhdBgGIAEoCzIZLm11c3Rlci52MS5XYXRjaEhlYXJ0YmVhdEgAEjUKDHVzZXJfZGVsZXRlZBgHIAEoCzIdLm11c3Rlci52MS5XYXRjaGVkVXNlckRlbGV0ZWRIABIoCgZyZXN5bmMYCCABKAsyFi5tdXN0ZXIudjEuV2F0Y2hSZXN5bmNIABIqCgdnb29kYnllGAkgASgLMhcubXVzdGVyLnYxLldhdGNoR29vZGJ5ZUgAQgcKBWV2ZW50IjAKC1dhdGNoT3BlbmVkEhAKCHdhdGNoX2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgiQQoOUHJlc2VuY2VVcGRhdGUSLwoJcHJlc2VuY2VzGAEgAygLMhwubXVzdGVyLnYxLkVmZmVjdGl2ZVByZXNlbmNlIhcKFVdhdGNoU25hcHNob3RDb21wbGV0ZSIfCg5XYXRjaEhlYXJ0YmVhdBINCgVzdGFsZRgBIAEoCCIlChJXYXRjaGVkVXNlckRlbGV0ZWQSDwoHdXNlcl9pZBgBIAEoCSIdCgtXYXRjaFJlc3luYxIOCgZyZWFzb24YASABKAkiQgoMV2F0Y2hHb29kYnllEjIKD3JlY29ubmVjdF9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjK8BQoPUHJlc2VuY2VTZXJ2aWNlElsKC1NldFByZXNlbmNlEh0ubXVzdGVyLnYxLlNldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5TZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgKquxgGCgICBBACElsKC0dldFByZXNlbmNlEh0ubXVzdGVyLnYxLkdldFByZXNlbmNlUmVxdWVzdBoeLm11c3Rlci52MS5HZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxABEmoKEEJhdGNoR2V0UHJlc2VuY2USIi5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlcXVlc3QaIy5tdXN0ZXIudjEuQmF0Y2hHZXRQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxADEmMKDVdhdGNoUHJlc2VuY2USHy5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlcXVlc3QaIC5tdXN0ZXIudjEuV2F0Y2hQcmVzZW5jZVJlc3BvbnNlIg2QAgGquxgGCgICAxAEMAESWwoLVXBkYXRlV2F0Y2gSHS5tdXN0ZXIudjEuVXBkYXRlV2F0Y2hSZXF1ZXN0Gh4ubXVzdGVyLnYxLlVwZGF0ZVdhdGNoUmVzcG9uc2UiDZACAqq7GAYKAgIDEAMSYQoNQ291bnRQcmVzZW5jZRIfLm11c3Rlci52MS5Db3VudFByZXNlbmNlUmVxdWVzdBogLm11c3Rlci52MS5Db3VudFByZXNlbmNlUmVzcG9uc2UiDZACAaq7GAYKAgIDEAMSXgoMTGlzdFByZXNlbmNlEh4ubXVzdGVyLnYxLkxpc3RQcmVzZW5jZVJlcXVlc3QaHy5tdXN0ZXIudjEuTGlzdFByZXNlbmNlUmVzcG9uc2UiDZACAaq7GAYKAgIDEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_presence, file_muster_v1_user]);
 
 /**
  * What SetPresence takes.
@@ -261,6 +261,255 @@ export const BatchGetPresenceResponseSchema: GenMessage<BatchGetPresenceResponse
   messageDesc(file_muster_v1_presence_service, 5);
 
 /**
+ * What CountPresence takes.
+ *
+ * @generated from message muster.v1.CountPresenceRequest
+ */
+export type CountPresenceRequest = Message<"muster.v1.CountPresenceRequest"> & {
+};
+
+/**
+ * What CountPresence takes.
+ *
+ * @generated from message muster.v1.CountPresenceRequest
+ */
+export type CountPresenceRequestJson = {
+};
+
+/**
+ * Describes the message muster.v1.CountPresenceRequest.
+ * Use `create(CountPresenceRequestSchema)` to create a new message.
+ */
+export const CountPresenceRequestSchema: GenMessage<CountPresenceRequest, {jsonType: CountPresenceRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 6);
+
+/**
+ * What CountPresence answers.
+ *
+ * @generated from message muster.v1.CountPresenceResponse
+ */
+export type CountPresenceResponse = Message<"muster.v1.CountPresenceResponse"> & {
+  /**
+   * The 100 most frequent statuses, the most frequent first. The project's `default_presence` is not among them: those who have it are
+   * all others.
+   *
+   * @generated from field: repeated muster.v1.StatusCount counts = 1;
+   */
+  counts: StatusCount[];
+
+  /**
+   * How many users have any of them, or a less frequent one.
+   *
+   * @generated from field: int64 total = 2;
+   */
+  total: bigint;
+
+  /**
+   * When the count began, on the engine's clock. Changes while it runs may be counted or not.
+   *
+   * @generated from field: google.protobuf.Timestamp count_time = 3;
+   */
+  countTime?: Timestamp | undefined;
+};
+
+/**
+ * What CountPresence answers.
+ *
+ * @generated from message muster.v1.CountPresenceResponse
+ */
+export type CountPresenceResponseJson = {
+  /**
+   * The 100 most frequent statuses, the most frequent first. The project's `default_presence` is not among them: those who have it are
+   * all others.
+   *
+   * @generated from field: repeated muster.v1.StatusCount counts = 1;
+   */
+  counts?: StatusCountJson[];
+
+  /**
+   * How many users have any of them, or a less frequent one.
+   *
+   * @generated from field: int64 total = 2;
+   */
+  total?: string;
+
+  /**
+   * When the count began, on the engine's clock. Changes while it runs may be counted or not.
+   *
+   * @generated from field: google.protobuf.Timestamp count_time = 3;
+   */
+  countTime?: TimestampJson;
+};
+
+/**
+ * Describes the message muster.v1.CountPresenceResponse.
+ * Use `create(CountPresenceResponseSchema)` to create a new message.
+ */
+export const CountPresenceResponseSchema: GenMessage<CountPresenceResponse, {jsonType: CountPresenceResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 7);
+
+/**
+ * How many users have a status.
+ *
+ * @generated from message muster.v1.StatusCount
+ */
+export type StatusCount = Message<"muster.v1.StatusCount"> & {
+  /**
+   * The status.
+   *
+   * @generated from field: string status = 1;
+   */
+  status: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * How many users have a status.
+ *
+ * @generated from message muster.v1.StatusCount
+ */
+export type StatusCountJson = {
+  /**
+   * The status.
+   *
+   * @generated from field: string status = 1;
+   */
+  status?: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count?: string;
+};
+
+/**
+ * Describes the message muster.v1.StatusCount.
+ * Use `create(StatusCountSchema)` to create a new message.
+ */
+export const StatusCountSchema: GenMessage<StatusCount, {jsonType: StatusCountJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 8);
+
+/**
+ * What ListPresence takes.
+ *
+ * @generated from message muster.v1.ListPresenceRequest
+ */
+export type ListPresenceRequest = Message<"muster.v1.ListPresenceRequest"> & {
+  /**
+   * The status in force, up to 64 characters; empty: any but the project's `default_presence`, which cannot be asked for.
+   *
+   * @generated from field: string status = 1;
+   */
+  status: string;
+
+  /**
+   * How many at most, 0 to 1,000; 0: 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, of the same status; empty: the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * What ListPresence takes.
+ *
+ * @generated from message muster.v1.ListPresenceRequest
+ */
+export type ListPresenceRequestJson = {
+  /**
+   * The status in force, up to 64 characters; empty: any but the project's `default_presence`, which cannot be asked for.
+   *
+   * @generated from field: string status = 1;
+   */
+  status?: string;
+
+  /**
+   * How many at most, 0 to 1,000; 0: 50.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before, of the same status; empty: the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListPresenceRequest.
+ * Use `create(ListPresenceRequestSchema)` to create a new message.
+ */
+export const ListPresenceRequestSchema: GenMessage<ListPresenceRequest, {jsonType: ListPresenceRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 9);
+
+/**
+ * What ListPresence answers.
+ *
+ * @generated from message muster.v1.ListPresenceResponse
+ */
+export type ListPresenceResponse = Message<"muster.v1.ListPresenceResponse"> & {
+  /**
+   * How the users are at the moment of the answer.
+   *
+   * @generated from field: repeated muster.v1.EffectivePresence presences = 1;
+   */
+  presences: EffectivePresence[];
+
+  /**
+   * For the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * What ListPresence answers.
+ *
+ * @generated from message muster.v1.ListPresenceResponse
+ */
+export type ListPresenceResponseJson = {
+  /**
+   * How the users are at the moment of the answer.
+   *
+   * @generated from field: repeated muster.v1.EffectivePresence presences = 1;
+   */
+  presences?: EffectivePresenceJson[];
+
+  /**
+   * For the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListPresenceResponse.
+ * Use `create(ListPresenceResponseSchema)` to create a new message.
+ */
+export const ListPresenceResponseSchema: GenMessage<ListPresenceResponse, {jsonType: ListPresenceResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_presence_service, 10);
+
+/**
  * What WatchPresence takes.
  *
  * @generated from message muster.v1.WatchPresenceRequest
@@ -323,7 +572,7 @@ export type WatchPresenceRequestJson = {
  * Use `create(WatchPresenceRequestSchema)` to create a new message.
  */
 export const WatchPresenceRequestSchema: GenMessage<WatchPresenceRequest, {jsonType: WatchPresenceRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 6);
+  messageDesc(file_muster_v1_presence_service, 11);
 
 /**
  * What UpdateWatch takes.
@@ -386,7 +635,7 @@ export type UpdateWatchRequestJson = {
  * Use `create(UpdateWatchRequestSchema)` to create a new message.
  */
 export const UpdateWatchRequestSchema: GenMessage<UpdateWatchRequest, {jsonType: UpdateWatchRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 7);
+  messageDesc(file_muster_v1_presence_service, 12);
 
 /**
  * What UpdateWatch answers.
@@ -409,7 +658,7 @@ export type UpdateWatchResponseJson = {
  * Use `create(UpdateWatchResponseSchema)` to create a new message.
  */
 export const UpdateWatchResponseSchema: GenMessage<UpdateWatchResponse, {jsonType: UpdateWatchResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 8);
+  messageDesc(file_muster_v1_presence_service, 13);
 
 /**
  * One message of the stream.
@@ -572,7 +821,7 @@ export type WatchPresenceResponseJson = {
  * Use `create(WatchPresenceResponseSchema)` to create a new message.
  */
 export const WatchPresenceResponseSchema: GenMessage<WatchPresenceResponse, {jsonType: WatchPresenceResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 9);
+  messageDesc(file_muster_v1_presence_service, 14);
 
 /**
  * The stream is open.
@@ -623,7 +872,7 @@ export type WatchOpenedJson = {
  * Use `create(WatchOpenedSchema)` to create a new message.
  */
 export const WatchOpenedSchema: GenMessage<WatchOpened, {jsonType: WatchOpenedJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 10);
+  messageDesc(file_muster_v1_presence_service, 15);
 
 /**
  * The state of some users.
@@ -658,7 +907,7 @@ export type PresenceUpdateJson = {
  * Use `create(PresenceUpdateSchema)` to create a new message.
  */
 export const PresenceUpdateSchema: GenMessage<PresenceUpdate, {jsonType: PresenceUpdateJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 11);
+  messageDesc(file_muster_v1_presence_service, 16);
 
 /**
  * Every watched user's state has been sent.
@@ -681,7 +930,7 @@ export type WatchSnapshotCompleteJson = {
  * Use `create(WatchSnapshotCompleteSchema)` to create a new message.
  */
 export const WatchSnapshotCompleteSchema: GenMessage<WatchSnapshotComplete, {jsonType: WatchSnapshotCompleteJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 12);
+  messageDesc(file_muster_v1_presence_service, 17);
 
 /**
  * Nothing happened for 20 s.
@@ -716,7 +965,7 @@ export type WatchHeartbeatJson = {
  * Use `create(WatchHeartbeatSchema)` to create a new message.
  */
 export const WatchHeartbeatSchema: GenMessage<WatchHeartbeat, {jsonType: WatchHeartbeatJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 13);
+  messageDesc(file_muster_v1_presence_service, 18);
 
 /**
  * A watched user was deleted.
@@ -751,7 +1000,7 @@ export type WatchedUserDeletedJson = {
  * Use `create(WatchedUserDeletedSchema)` to create a new message.
  */
 export const WatchedUserDeletedSchema: GenMessage<WatchedUserDeleted, {jsonType: WatchedUserDeletedJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 14);
+  messageDesc(file_muster_v1_presence_service, 19);
 
 /**
  * What was sent may be wrong.
@@ -786,7 +1035,7 @@ export type WatchResyncJson = {
  * Use `create(WatchResyncSchema)` to create a new message.
  */
 export const WatchResyncSchema: GenMessage<WatchResync, {jsonType: WatchResyncJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 15);
+  messageDesc(file_muster_v1_presence_service, 20);
 
 /**
  * The server is about to end the stream.
@@ -821,7 +1070,7 @@ export type WatchGoodbyeJson = {
  * Use `create(WatchGoodbyeSchema)` to create a new message.
  */
 export const WatchGoodbyeSchema: GenMessage<WatchGoodbye, {jsonType: WatchGoodbyeJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_presence_service, 16);
+  messageDesc(file_muster_v1_presence_service, 21);
 
 /**
  * Tells who is present right now.
@@ -833,7 +1082,8 @@ export const PresenceService: GenService<{
    * Sets the presence of a user; the answer is what is then in force. Setting an equal chain again while its first link lasts
    * only moves the deadline and disturbs no watcher: the way to stay online. Of several settings of one user that arrive within
    * milliseconds only the last may be kept, and then answers them all.
-   * Reasons: USER_NOT_FOUND, USER_DELETED, CONFLICT (another change held the user for seconds).
+   * Reasons: USER_NOT_FOUND, USER_DELETED, USER_SUSPENDED (the user may not sign in, and has no presence as long as that is so), CONFLICT
+   * (another change held the user for seconds).
    *
    * @generated from rpc muster.v1.PresenceService.SetPresence
    */
@@ -867,7 +1117,7 @@ export const PresenceService: GenService<{
    * and from then on each change, expiry included, until the caller leaves. A reader that is slow skips states in between.
    * With the `resume_token` of an earlier stream, from any server, the snapshot leaves out what that stream told: what is left are users
    * that have changed since, and those that were not on its list.
-   * Users that do not exist or are suspended look as if their presence was never set; refs by login, email or phone that find nobody are
+   * Users that do not exist look as if their presence was never set; refs by login, email or phone that find nobody are
    * passed over. Ends with TOKEN_EXPIRED when the caller's token does, TOKEN_REVOKED (CREDENTIAL_INVALID for `.system`) or USER_SUSPENDED when the
    * caller's access ends, READER_STALLED after 60 s in which nothing was read, STORAGE_UNAVAILABLE after 60 s without the database,
    * SHUTTING_DOWN after `goodbye`.
@@ -891,6 +1141,36 @@ export const PresenceService: GenService<{
     methodKind: "unary";
     input: typeof UpdateWatchRequestSchema;
     output: typeof UpdateWatchResponseSchema;
+  },
+  /**
+   * Counts the users of the project by the status in force: those that have another than the project's `default_presence`. For users if the
+   * project lets them list (`users_may_list`).
+   * Cost: presence is a function of what was set and of the time, so nothing keeps count. A count reads all records of the
+   * project, once: time grows with their number (docs/presence.md says how much was measured). One count of a project runs at a time
+   * on a server, and answers all who have asked before it began; a count that took more than 50 ms is given again until it is ten times as old
+   * as it took.
+   * Reasons: PRINCIPAL_NOT_ALLOWED.
+   *
+   * @generated from rpc muster.v1.PresenceService.CountPresence
+   */
+  countPresence: {
+    methodKind: "unary";
+    input: typeof CountPresenceRequestSchema;
+    output: typeof CountPresenceResponseSchema;
+  },
+  /**
+   * Lists users by the status in force, in no order that means something. A user that has the status throughout is on exactly one page. For
+   * users if the project lets them list (`users_may_list`).
+   * Cost: a page looks through records, 50,000 at the most, until it is full. A status that few users have may take many pages, most of them
+   * short or empty: `next_page_token` alone says whether there are more.
+   * Reasons: PRINCIPAL_NOT_ALLOWED.
+   *
+   * @generated from rpc muster.v1.PresenceService.ListPresence
+   */
+  listPresence: {
+    methodKind: "unary";
+    input: typeof ListPresenceRequestSchema;
+    output: typeof ListPresenceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_presence_service, 0);
