@@ -310,7 +310,8 @@ export const IdentityLinkedEventSchema: GenMessage<IdentityLinkedEvent, {jsonTyp
   messageDesc(file_muster_v1_event, 4);
 
 /**
- * The data of `identity.unlinked`: an identity was taken from a user. That the user is deleted, or the provider, is no such event.
+ * The data of `identity.unlinked`: an identity was taken from a user, by itself, by `.system`, or when its password was reset by an email that was not
+ * verified before and that the identity does not stand for. That the user is deleted, or the provider, is no such event.
  *
  * @generated from message muster.v1.IdentityUnlinkedEvent
  */
@@ -345,7 +346,8 @@ export type IdentityUnlinkedEvent = Message<"muster.v1.IdentityUnlinkedEvent"> &
 };
 
 /**
- * The data of `identity.unlinked`: an identity was taken from a user. That the user is deleted, or the provider, is no such event.
+ * The data of `identity.unlinked`: an identity was taken from a user, by itself, by `.system`, or when its password was reset by an email that was not
+ * verified before and that the identity does not stand for. That the user is deleted, or the provider, is no such event.
  *
  * @generated from message muster.v1.IdentityUnlinkedEvent
  */
