@@ -103,7 +103,8 @@ function connectErrorOf({ reason, extra, message }: MusterError): ConnectError {
   if (extra.retryAfterMs !== undefined)
     error.details.push({
       desc: RetryInfoSchema,
-      value: create(RetryInfoSchema, { retryDelay: durationFromMs(extra.retryAfterMs) }),
+      // The clock counts fractions of milliseconds; a Duration of one cannot be written.
+      value: create(RetryInfoSchema, { retryDelay: durationFromMs(Math.ceil(extra.retryAfterMs)) }),
     });
   return error;
 }

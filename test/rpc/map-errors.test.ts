@@ -1,7 +1,8 @@
+import { anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { ERRORS, MusterError, type Reason } from "../../src/errors.ts";
-import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { createLogger } from "../../src/logger.ts";
 import { statusOf, wireError } from "../../src/rpc/map-errors.ts";
 
@@ -44,6 +45,16 @@ test("whatever falls out of a call that was given up, the caller is told of the 
   expect(given(new ConnectError("late", Code.DeadlineExceeded))).toBe("DEADLINE_EXCEEDED");
   expect(given(new ConnectError("left", Code.Canceled))).toBe("CANCELLED");
   expect(given(new MusterError("SHUTTING_DOWN"))).toBe("SHUTTING_DOWN");
+});
+
+test("when to come again is told in whole milliseconds, never too soon, however fine the clock is", () => {
+  const retryAfter = (retryAfterMs: number) => {
+    const status = statusOf(new MusterError("PROVIDER_UNAVAILABLE", { retryAfterMs }), signal, quiet);
+    const [, packed] = status.details;
+    const { retryDelay } = (packed && anyUnpack(packed, RetryInfoSchema)) ?? {};
+    return retryDelay && durationMs(retryDelay);
+  };
+  expect([29_987.123_456, 0.1, 1_000].map(retryAfter)).toEqual([29_988, 1, 1_000]);
 });
 
 test("inside an answer a failure has the same code, message and details", () => {
