@@ -4,6 +4,9 @@ import { MusterError } from "../errors.ts";
 export const credentialRefused = (why: string): MusterError =>
   new MusterError("EXTERNAL_JWT_INVALID", { cause: new Error(why) });
 
+/** Why a credential was not sent to a provider that is out of order, which was logged as it was found to be. */
+export const SPARED = "nobody is sent to the provider now: it is out of order, or too many wait for it";
+
 /** For whoever tries it again. */
 const RETRY_MS = 5_000;
 

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { type Answer, type Egress, EgressError } from "../egress/egress.ts";
 import { MusterError } from "../errors.ts";
 import { type JsonObject, type JsonValue, parseStrictJson } from "../tokens/strict-json.ts";
-import { credentialRefused, providerUnavailable } from "./credential-refused.ts";
+import { credentialRefused, providerUnavailable, SPARED } from "./credential-refused.ts";
 import type { ProvenUser } from "./proven-user.ts";
 import { valueAt } from "./providers/json-pointer.ts";
 import type { HttpConfig, Provider } from "./providers/provider.ts";
@@ -31,7 +31,7 @@ export const createHttpGates = (clock: Clock): ProviderGates =>
       if (!(error instanceof MusterError)) return "UNKNOWN";
       return error.reason === "EXTERNAL_JWT_INVALID" ? "WELL" : "ILL";
     },
-    refusal: (retryAfterMs) => providerUnavailable("the provider is out of order, or too busy", retryAfterMs),
+    refusal: (retryAfterMs) => providerUnavailable(SPARED, retryAfterMs),
   });
 
 /**

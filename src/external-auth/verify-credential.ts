@@ -1,6 +1,7 @@
 import { invalid, MusterError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { ProjectScope } from "../users/users.ts";
+import { SPARED } from "./credential-refused.ts";
 import { type FirebasePorts, verifyFirebaseToken } from "./firebase-credential.ts";
 import { type HttpPorts, verifyByHttp } from "./http-credential.ts";
 import { type OidcPorts, verifyIdToken } from "./oidc-credential.ts";
@@ -39,7 +40,7 @@ export async function verifyCredential(
   } catch (error) {
     if (error instanceof MusterError) {
       const why = error.extra.cause instanceof Error ? error.extra.cause.message : error.reason;
-      const level = error.reason === "PROVIDER_UNAVAILABLE" ? "warn" : "debug";
+      const level = error.reason === "PROVIDER_UNAVAILABLE" && why !== SPARED ? "warn" : "debug";
       ports.logger[level]({ project_id: projectId, provider: id, why }, "a credential of a provider proved nobody");
     }
     throw error;

@@ -212,6 +212,7 @@ describe("a provider that goes on being out of order", () => {
     const spared = await refusal(id, "x");
     expect(spared).toMatchObject({ reason: AWAY, retryAfter: 30 });
     expect(asks()).toBe(0);
+    expect(logged.filter((line) => line.includes('"level":40'))).toHaveLength(5);
     await clock.advance(29_999);
     expect((await refusal(id, "x")).reason).toBe(AWAY);
     expect(asks()).toBe(0);
