@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
+import { keyPair, signJws } from "../external-auth/external-fixture.ts";
 import { testDatabaseAddress } from "../support/database.ts";
 import { startTestServer, type TestServer } from "../support/start-test-server.ts";
 
@@ -51,6 +53,24 @@ test("a page signs in, calls, refreshes and signs out by cookies, of which each 
   expect((await post(server, "UserService/GetUser", { ref: { me: true } }, { cookie: second })).status).toBe(401);
   const again = await post(server, "SessionService/CreateSession", { projectId, guest: {} }, { cookie: second });
   expect(again.status).toBe(200);
+});
+
+test("a page that has a JWT of the project's own system is given cookies, and stays in and signs out by them", async () => {
+  const server = await startTestServer({ address });
+  const { id: projectId, system } = await server.project();
+  const pair = keyPair();
+  await system(ExternalAuthService).rotateExternalKey({ key: { case: "publicKeyPem", value: pair.pem } });
+  const now = Math.floor(Date.now() / 1_000);
+  const userJwt = signJws(pair, { alg: "ES256" }, { iss: projectId, sub: "ada", iat: now, exp: now + 60 });
+  const rpc = "ExternalAuthService/VerifyExternalUser";
+  const signedIn = await post(server, rpc, { projectId, userJwt, cookieOnly: true });
+  expect([signedIn.status, signedIn.answer.grant.sessionToken]).toEqual([200, undefined]);
+  const cookie = cookieHeader(signedIn.cookies);
+  const refreshed = await post(server, "TokenService/RefreshToken", { projectId, cookieOnly: true }, { cookie });
+  expect(refreshed.answer.user.id).toBe(signedIn.answer.user.id);
+  const second = cookieHeader(refreshed.cookies);
+  expect((await post(server, "SessionService/DeleteSession", {}, { cookie: second })).cookies).toHaveLength(2);
+  expect((await post(server, "UserService/GetUser", { ref: { me: true } }, { cookie: second })).status).toBe(401);
 });
 
 test("the address and the user agent that signed in are kept", async () => {
