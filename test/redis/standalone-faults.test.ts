@@ -195,3 +195,18 @@ test("scripts that the server forgot are sent again", async () => {
   const { users: stored } = await presence.engine.get(users.map((userId) => ({ projectId, userId })));
   expect(stored.map((it) => it?.record?.steps[0]?.status)).toEqual(users.map(() => "two"));
 });
+
+test("a Redis without memory left refuses changes, and is read from", async () => {
+  const redis = await redisServer();
+  const { presence } = await processOn(redis);
+  const [user = ""] = await makeUsers(db, projectId, 1);
+  await set(presence, projectId, user, { status: "before" });
+  await redis.send("CONFIG", "SET", "maxmemory", "1");
+  await expect(set(presence, projectId, user, { status: "after" })).rejects.toMatchObject({
+    reason: "STORAGE_UNAVAILABLE",
+  });
+  const { users } = await presence.engine.get([{ projectId, userId: user }]);
+  expect(users[0]?.record?.steps[0]?.status).toBe("before");
+  await redis.send("CONFIG", "SET", "maxmemory", "0");
+  await set(presence, projectId, user, { status: "after" });
+});

@@ -19,8 +19,8 @@ import { Masters, type RedisTarget } from "./masters.ts";
 import { type Records, readRecords } from "./read-records.ts";
 import { readNote, readTimes } from "./record-text.ts";
 import { runScript } from "./run-command.ts";
-import { DELETE, SET } from "./scripts.ts";
-import { sweepRecords } from "./sweep-records.ts";
+import { SET } from "./scripts.ts";
+import { removeRecord, sweepRecords } from "./sweep-records.ts";
 import { TagSubscriptions } from "./tag-subscriptions.ts";
 import { channelOf, recordKey, tagOf } from "./tags.ts";
 
@@ -126,10 +126,8 @@ class RedisEngine implements PresenceEngine {
   }
 
   announceDeletion(subject: Subject): void {
-    const tag = tagOf(subject);
-    const told = runScript(this.#masters, tag, DELETE, recordKey(tag, subject), channelOf(tag), keyOf(subject));
     // The sweep removes the record later; until then the database keeps it from being seen.
-    told.catch((error: unknown) => this.#complain(error));
+    removeRecord(this.#masters, subject).catch((error: unknown) => this.#complain(error));
   }
 
   async recordOf(subject: Subject): Promise<PresenceRecord | undefined> {
