@@ -5,7 +5,17 @@ import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createChain } from "../../src/presence/chain.ts";
 import { recordKey, tagOf } from "../../src/presence/redis/tags.ts";
-import { deleteUser, eventually, ids, makeUsers, Reader, set, startPresence } from "../presence/presence-fixture.ts";
+import {
+  deleteUser,
+  eventually,
+  ids,
+  makeUsers,
+  Reader,
+  set,
+  startPresence,
+  suspendUser,
+} from "../presence/presence-fixture.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 import { exportOf } from "../users/export-fixture.ts";
@@ -77,6 +87,22 @@ test("a user deleted while Redis is away never looks online, and its record goes
   await presence.engine.sweep?.(AbortSignal.timeout(10_000));
   expect(await kept(id)).toBe("deleted");
   expect(await kept(stays)).toContain("busy");
+});
+
+test("who may not sign in has no presence, also where its end did not reach Redis", async () => {
+  const id = await userWith("online");
+  const clock = createFakeClock();
+  await using presence = startPresence(db, clock, await redisEngine(db, target));
+  await using reader = new Reader(presence, { projectId, keys: ids([id]) });
+  await reader.snapshot();
+  expect(reader.statusOf(id)).toBe("online");
+  await suspendUser(db, projectId, id);
+  expect(await kept(id)).toContain("online");
+  expect((await presences.getPresence({ ref: { ref: byId(id) } })).presence?.status).toBe("offline");
+  // Whoever watches is told within a minute, without a resync.
+  await clock.advance(60_000);
+  await reader.until(() => reader.statusOf(id) === "offline");
+  expect(reader.kinds).not.toContain("resync");
 });
 
 test("a project that is deleted takes its presences along with the next sweep, and another deployment's stay", async () => {

@@ -99,7 +99,7 @@ class RedisEngine implements PresenceEngine {
       now: this.#steady(now),
       generation,
       identity,
-      users: users.map((user, index) => user && { ...user.user, record: records[index] }),
+      users: users.map((known, index) => known && { ...known.user, record: shownOf(known, records[index]) }),
     };
   }
 
@@ -220,6 +220,16 @@ class RedisEngine implements PresenceEngine {
     this.#complainedAt = clock.monotonic();
     logger.warn({ err: error }, "a presence could not be set in Redis");
   }
+}
+
+/**
+ * What is in force of a record. That of a user who may not sign in is ended, by a record that is newer than what there is: the end of
+ * the presence may not have reached Redis, or a change that was under way may have come after it.
+ */
+function shownOf({ isSuspended }: RegisteredUser, record: PresenceRecord | undefined): PresenceRecord | undefined {
+  if (!isSuspended || !record || record.steps.length === 0) return record;
+  const revision = record.revision + 1;
+  return { revision, setAt: revision, since: revision, steps: [] };
 }
 
 const unavailable = (cause: unknown): MusterError =>
