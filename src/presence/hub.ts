@@ -88,6 +88,7 @@ export class Hub implements Disposable {
 
   /** Has a user read, and `watcher` told once that is done. */
   refresh(user: WatchedUser, watcher: UserWatcher): void {
+    user.waiting ??= new Set();
     user.waiting.add(watcher);
     this.#reads.add(user, true);
   }
@@ -117,7 +118,7 @@ export class Hub implements Disposable {
   }
 
   leave(user: WatchedUser, watcher: UserWatcher): void {
-    user.waiting.delete(watcher);
+    user.waiting?.delete(watcher);
     if (!user.watchers.delete(watcher) || user.watchers.size > 0) return;
     user.dropAt = this.#clock.monotonic() + LINGER_MS;
     this.#arm(user);
@@ -154,7 +155,7 @@ export class Hub implements Disposable {
     if (this.#rules.maxMerge && record.revision <= (user.record?.revision ?? 0)) return;
     user.updatedAt = ++this.#events;
     const changed = user.take(record, record.setAt);
-    if (user.state === "known" && changed) for (const watcher of user.watchers) watcher.onChange(user);
+    if (user.state === "known") this.#announce(user, changed);
     this.#arm(user);
   }
 
@@ -189,7 +190,6 @@ export class Hub implements Disposable {
     const { least, most } = RECONCILE_MS;
     const reconcileAt = ceil(this.#clock.monotonic() + this.#jitter(least, most - SLOW_TICK_MS), SLOW_TICK_MS);
     user.reconcileAt = this.#rules.reconcile ? reconcileAt : Number.POSITIVE_INFINITY;
-    const older = right && after < before && known !== undefined && user.state === "known";
     const state = known ? "known" : user.state === "known" || user.state === "deleted" ? "deleted" : "missing";
     const stateChanged = state !== user.state;
     user.state = state;
@@ -205,11 +205,20 @@ export class Hub implements Disposable {
       changed = user.take(known?.record, reading.now);
     } else if (after === before) changed = user.take(user.record, reading.now);
     this.#arm(user);
+    this.#announce(user, changed || stateChanged);
+  }
+
+  /** Tells of a user what is new, and those that wait for it to be read. Where revisions go back, the store has lost some. */
+  #announce(user: WatchedUser, isNew: boolean): void {
+    const revision = user.record?.revision ?? 0;
+    const isBack = isNew && user.state === "known" && revision < user.highest;
+    user.highest = isBack ? revision : Math.max(user.highest, revision);
     for (const watcher of user.watchers) {
-      if (older && changed) watcher.onRollback();
-      const waited = user.waiting.delete(watcher);
-      if (changed || stateChanged || waited) watcher.onChange(user);
+      const waited = user.waiting?.delete(watcher);
+      if (isBack) watcher.onRollback();
+      if (isNew || waited) watcher.onChange(user);
     }
+    if (user.waiting?.size === 0) user.waiting = undefined;
   }
 
   #lose(): void {

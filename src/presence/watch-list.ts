@@ -129,7 +129,7 @@ export class WatchList {
       if (isKnown === undefined) continue;
       this.#mailbox.dirty.delete(user);
       if (!this.#users.has(user) || this.#isRefreshed(user)) continue;
-      user.waiting.delete(this.#mailbox);
+      user.waiting?.delete(this.#mailbox);
       if (user.state === "deleted" || this.#gone.get(user)) this.#lose(user);
       else {
         if (!isKnown) presences.push(presenceOf(user, defaultStatus));

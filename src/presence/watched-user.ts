@@ -34,10 +34,12 @@ export class WatchedUser {
   span: Span = spanAt(undefined, 0);
   /** When it was last brought up to date, on the hub's own count of events. */
   updatedAt = 0;
+  /** The greatest revision that may have been announced. */
+  highest = 0;
   /** When the latest read of it began, on the same count. */
   readAt = 0;
-  /** Those that are told when it has been read again, whatever comes of that. */
-  readonly waiting = new Set<UserWatcher>();
+  /** Those that are told when it has been read again, whatever comes of that; unset: nobody. */
+  waiting: Set<UserWatcher> | undefined;
   /** The engine's clock at the latest read that says so, and in which of the histories that the hub has seen. */
   confirmedAt: Micros = Number.NEGATIVE_INFINITY;
   epoch = 0;

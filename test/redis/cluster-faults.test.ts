@@ -78,7 +78,6 @@ async function moveSlot(slot: number, key: string, [from, to]: [RedisServer, Red
   await from.send("MIGRATE", "127.0.0.1", String(to.port), key, "0", "5000");
   await pause();
   for (const server of [to, from]) await server.send("CLUSTER", "SETSLOT", String(slot), "NODE", target);
-  await pause();
 }
 
 test("a tag that moves to another master, and back, is set and read all the way, and told of once it is there", async () => {

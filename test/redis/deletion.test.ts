@@ -1,9 +1,21 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, expect, test } from "vitest";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
+import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createChain } from "../../src/presence/chain.ts";
 import { recordKey, tagOf } from "../../src/presence/redis/tags.ts";
-import { deleteUser, eventually, ids, makeUsers, Reader, set, startPresence } from "../presence/presence-fixture.ts";
+import {
+  deleteUser,
+  eventually,
+  ids,
+  makeUsers,
+  Reader,
+  set,
+  startPresence,
+  suspendUser,
+} from "../presence/presence-fixture.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 import { exportOf } from "../users/export-fixture.ts";
@@ -14,7 +26,7 @@ import { startRedis } from "./support/redis-server.ts";
 const redis = await startRedis("--appendonly", "yes", "--appendfsync", "always");
 afterAll(() => redis[Symbol.asyncDispose]());
 const target = { kind: "standalone", address: redis.address } as const;
-const { db, client, project: makeProject } = await startApp({ config: { redis: target } });
+const { db, client, operator, project: makeProject } = await startApp({ config: { redis: target } });
 const { id: projectId, accessKey } = await makeProject();
 const [users, presences] = [client(UserService, accessKey), client(PresenceService, accessKey)];
 const byId = (value: string) => ({ case: "id", value }) as const;
@@ -75,6 +87,45 @@ test("a user deleted while Redis is away never looks online, and its record goes
   await presence.engine.sweep?.(AbortSignal.timeout(10_000));
   expect(await kept(id)).toBe("deleted");
   expect(await kept(stays)).toContain("busy");
+});
+
+test("who may not sign in has no presence, also where its end did not reach Redis", async () => {
+  const id = await userWith("online");
+  const clock = createFakeClock();
+  await using presence = startPresence(db, clock, await redisEngine(db, target));
+  await using reader = new Reader(presence, { projectId, keys: ids([id]) });
+  await reader.snapshot();
+  expect(reader.statusOf(id)).toBe("online");
+  await suspendUser(db, projectId, id);
+  expect(await kept(id)).toContain("online");
+  expect((await presences.getPresence({ ref: { ref: byId(id) } })).presence?.status).toBe("offline");
+  // Whoever watches is told within a minute, without a resync.
+  await clock.advance(60_000);
+  await reader.until(() => reader.statusOf(id) === "offline");
+  expect(reader.kinds).not.toContain("resync");
+});
+
+test("a project that is deleted takes its presences along with the next sweep, and another deployment's stay", async () => {
+  await using engine = await redisEngine(db, target);
+  const doomed = await makeProject();
+  const { user } = await client(UserService, doomed.accessKey).upsertUser({});
+  const ref = { ref: byId(user?.id ?? "") };
+  await client(PresenceService, doomed.accessKey).setPresence({ ref, presence: { status: "online" } });
+  const subjects = [doomed.id, randomUUID()].map((project) => ({ projectId: project, userId: user?.id ?? "" }));
+  const keys = subjects.map((subject) => recordKey(tagOf(subject), subject));
+  await redis.send("SET", keys[1] ?? "", '1 1 1 [{"status":"elsewhere"}]');
+  await operator(ProjectService).deleteProject({ projectId: doomed.id });
+  await engine.sweep?.(AbortSignal.timeout(10_000));
+  expect(await redis.send("MGET", ...keys)).toEqual(["deleted", '1 1 1 [{"status":"elsewhere"}]']);
+});
+
+test("what stands in a record's place and is none is no presence, and gives way to one", async () => {
+  const id = await userWith("online");
+  await redis.send("SET", keyOf(id), "something else");
+  const get = async () => (await presences.getPresence({ ref: { ref: byId(id) } })).presence?.status;
+  expect(await get()).toBe("offline");
+  await presences.setPresence({ ref: { ref: byId(id) }, presence: { status: "back" } });
+  expect(await get()).toBe("back");
 });
 
 test("the sweep looks at every record, and leaves those of users that are there and what is not ours", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually, MS, makeProject, makeUsers, set } from "../presence/presence-fixture.ts";
 import { testDatabase } from "../support/database.ts";
@@ -177,9 +178,11 @@ test("a server that turned into a replica is not read from, nor written to", asy
   await redis.send("REPLICAOF", "127.0.0.1", String(other.port));
   await expect(put("lost")).rejects.toMatchObject({ reason: "STORAGE_UNAVAILABLE" });
   await eventually(() => presence.hub.staleFor > 0);
-  await expect(presence.engine.get([{ projectId, userId: user }])).rejects.toMatchObject({
-    reason: "STORAGE_UNAVAILABLE",
-  });
+  for (let tries = 0; tries < 10; tries++) {
+    await sleep(50);
+    const read = presence.engine.get([{ projectId, userId: user }]);
+    await expect(read).rejects.toMatchObject({ reason: "STORAGE_UNAVAILABLE" });
+  }
   await redis.send("REPLICAOF", "NO", "ONE");
   await eventually(() => put("after").then(Boolean, () => false));
 });
@@ -194,4 +197,19 @@ test("scripts that the server forgot are sent again", async () => {
   }
   const { users: stored } = await presence.engine.get(users.map((userId) => ({ projectId, userId })));
   expect(stored.map((it) => it?.record?.steps[0]?.status)).toEqual(users.map(() => "two"));
+});
+
+test("a Redis without memory left refuses changes, and is read from", async () => {
+  const redis = await redisServer();
+  const { presence } = await processOn(redis);
+  const [user = ""] = await makeUsers(db, projectId, 1);
+  await set(presence, projectId, user, { status: "before" });
+  await redis.send("CONFIG", "SET", "maxmemory", "1");
+  await expect(set(presence, projectId, user, { status: "after" })).rejects.toMatchObject({
+    reason: "STORAGE_UNAVAILABLE",
+  });
+  const { users } = await presence.engine.get([{ projectId, userId: user }]);
+  expect(users[0]?.record?.steps[0]?.status).toBe("before");
+  await redis.send("CONFIG", "SET", "maxmemory", "0");
+  await set(presence, projectId, user, { status: "after" });
 });

@@ -5,11 +5,10 @@ import type { Subject } from "../engine.ts";
 /** What stands where a user's record was, for a while after the user was deleted: whoever is late finds it. */
 export const DELETED = "deleted";
 
-/** Reads a record as the set script writes it, `revision setAt since chain`; undefined: there is none. */
+/** Reads a record as the set script writes it, `revision setAt since chain`; undefined: there is none, or none that we wrote. */
 export function readRecord(text: string | null): PresenceRecord | undefined {
-  if (text === null || text === DELETED) return undefined;
-  const [, revision, setAt, since, chain = ""] = /^(\d+) (\d+) (\d+) (.*)$/s.exec(text) ?? [];
-  if (!chain) throw new Error("what Redis keeps is not a record of a presence");
+  const [, revision, setAt, since, chain] = /^(\d+) (\d+) (\d+) (\[.*)$/s.exec(text ?? "") ?? [];
+  if (chain === undefined) return undefined;
   return { revision: Number(revision), setAt: Number(setAt), since: Number(since), steps: readSteps(chain) };
 }
 

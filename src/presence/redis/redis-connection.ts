@@ -106,16 +106,20 @@ export class RedisConnection implements Disposable {
 
   /** A connection can be dead without an end. Answers come in order: one that comes stands for all before it. */
   #schedulePulse(): void {
-    if (this.#over) return;
-    this.#timer = this.#clock.schedule(PULSE_EVERY_MS, () => {
-      this.#timer = this.#clock.schedule(PULSE_WITHIN_MS, () => this.#lose(new Error("the server does not answer")));
-      this.#askForPulse().catch((error: unknown) => this.#lose(error));
-    });
+    if (!this.#over) this.#timer = this.#clock.schedule(PULSE_EVERY_MS, () => void this.#askForPulse());
   }
 
   async #askForPulse(): Promise<void> {
-    this.#pulse.check(await this.send(this.#pulse.question));
-    this.#timer?.[Symbol.dispose]();
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    // One more turn: where this process itself was busy for so long, the answer may be there and not be read yet.
+    const giveUp = () => setImmediate(() => reject(new Error("the server does not answer")));
+    this.#timer = this.#clock.schedule(PULSE_WITHIN_MS, giveUp);
+    try {
+      this.#pulse.check(await Promise.race([this.send(this.#pulse.question), late]));
+    } catch (error) {
+      return this.#lose(error);
+    }
+    this.#timer[Symbol.dispose]();
     this.#schedulePulse();
   }
 }

@@ -19,8 +19,8 @@ import { Masters, type RedisTarget } from "./masters.ts";
 import { type Records, readRecords } from "./read-records.ts";
 import { readNote, readTimes } from "./record-text.ts";
 import { runScript } from "./run-command.ts";
-import { DELETE, SET } from "./scripts.ts";
-import { sweepRecords } from "./sweep-records.ts";
+import { SET } from "./scripts.ts";
+import { removeRecord, sweepRecords } from "./sweep-records.ts";
 import { TagSubscriptions } from "./tag-subscriptions.ts";
 import { channelOf, recordKey, tagOf } from "./tags.ts";
 
@@ -99,7 +99,7 @@ class RedisEngine implements PresenceEngine {
       now: this.#steady(now),
       generation,
       identity,
-      users: users.map((user, index) => user && { ...user.user, record: records[index] }),
+      users: users.map((known, index) => known && { ...known.user, record: shownOf(known, records[index]) }),
     };
   }
 
@@ -126,10 +126,8 @@ class RedisEngine implements PresenceEngine {
   }
 
   announceDeletion(subject: Subject): void {
-    const tag = tagOf(subject);
-    const told = runScript(this.#masters, tag, DELETE, recordKey(tag, subject), channelOf(tag), keyOf(subject));
     // The sweep removes the record later; until then the database keeps it from being seen.
-    told.catch((error: unknown) => this.#complain(error));
+    removeRecord(this.#masters, subject).catch((error: unknown) => this.#complain(error));
   }
 
   async recordOf(subject: Subject): Promise<PresenceRecord | undefined> {
@@ -222,6 +220,16 @@ class RedisEngine implements PresenceEngine {
     this.#complainedAt = clock.monotonic();
     logger.warn({ err: error }, "a presence could not be set in Redis");
   }
+}
+
+/**
+ * What is in force of a record. That of a user who may not sign in is ended, by a record that is newer than what there is: the end of
+ * the presence may not have reached Redis, or a change that was under way may have come after it.
+ */
+function shownOf({ isSuspended }: RegisteredUser, record: PresenceRecord | undefined): PresenceRecord | undefined {
+  if (!isSuspended || !record || record.steps.length === 0) return record;
+  const revision = record.revision + 1;
+  return { revision, setAt: revision, since: revision, steps: [] };
 }
 
 const unavailable = (cause: unknown): MusterError =>

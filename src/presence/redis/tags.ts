@@ -31,7 +31,7 @@ export const recordKey = (tag: number, subject: Subject): string => `muster:{${t
 
 /** The user that a record is of; undefined: the key is not one of a record. */
 export function subjectOf(key: string): Subject | undefined {
-  const [, projectId, userId] = /^muster:\{\d+\}:([^/]+)\/([^/]+)$/.exec(key) ?? [];
+  const [, projectId, userId] = /^muster:\{\d+\}:([0-9a-f-]{36})\/([0-9a-f-]{36})$/.exec(key) ?? [];
   return projectId && userId ? { projectId, userId } : undefined;
 }
 

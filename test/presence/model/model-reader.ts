@@ -25,13 +25,22 @@ const LATE = 500_000;
 /** Looks over a hub's shoulder: no link may be told to be over that the engine does not say is. */
 export class Witness implements UserWatcher {
   untrue = 0;
+  #joining = false;
   readonly #store: LossyStore;
 
   constructor(store: LossyStore) {
     this.#store = store;
   }
 
+  /** What it is told as it joins may be as old as the last read: a note of something newer may be lost. */
+  join(hub: Hub, subject: Subject): void {
+    this.#joining = true;
+    hub.join(subject, this);
+    this.#joining = false;
+  }
+
   onChange({ subject, record, span }: WatchedUser): void {
+    if (this.#joining) return;
     if (span.step > 0 && !this.#store.wasInForce(subject, record?.since, span.step, LATE)) this.untrue++;
   }
 

@@ -71,7 +71,7 @@ export async function runModel(seed: number, without?: keyof HubRules): Promise<
   const hubs = [hubA, hubB];
   const witness = new Witness(store);
   for (const hub of hubs)
-    for (const subject of SUBJECTS) clock.schedule(random(3_000), () => hub.join(subject, witness));
+    for (const subject of SUBJECTS) clock.schedule(random(3_000), () => witness.join(hub, subject));
   makeTrouble(store);
   const readers = [true, false].map((slow) => ({ slow, reader: new ModelReader(store, SUBJECTS) }));
   const reading = readers.map(({ reader, slow }) => readOn(reader, hubs, store, slow));

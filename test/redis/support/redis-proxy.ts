@@ -11,7 +11,9 @@ export interface RedisProxy extends AsyncDisposable {
   meddle: ((notification: Buffer) => Buffer[]) | undefined;
 }
 
-const NOTIFICATION = Buffer.from("smessage");
+/** Messages of channels, and the server's word that it ended a subscription. */
+const isNotification = (frame: Buffer): boolean =>
+  frame[0] === 0x3e && (frame.includes("smessage") || frame.includes("sunsubscribe"));
 
 export async function startRedisProxy(port: number): Promise<RedisProxy> {
   const sockets = new Set<Socket>();
@@ -24,8 +26,7 @@ export async function startRedisProxy(port: number): Promise<RedisProxy> {
       if (proxy.silent) return;
       if (!proxy.meddle) return client.write(data);
       for (const frame of frames.push(data as Buffer))
-        for (const it of frame[0] === 0x3e && frame.includes(NOTIFICATION) ? proxy.meddle(frame) : [frame])
-          client.write(it);
+        for (const it of isNotification(frame) ? proxy.meddle(frame) : [frame]) client.write(it);
     });
     for (const [one, other] of [
       [client, redis],
