@@ -7,7 +7,7 @@ import { eventually } from "./presence-fixture.ts";
 
 const chainOf = (status: string) => createChain([{ status }], "presence");
 
-/** What every engine does where a presence is ended. */
+/** What every engine does where a presence is ended, or its user is. */
 export function testEnds(setup: EngineSetup): void {
   const open = async (): Promise<PresenceEngine> => {
     const engine = await setup.open();
@@ -42,5 +42,18 @@ export function testEnds(setup: EngineSetup): void {
     const { outcomes } = await engine.set([subject, other].map((it) => ({ subject: it, chain: chainOf("busy") })));
     expect(outcomes).toMatchObject(["suspended", { record: { steps: [{ status: "busy" }] } }]);
     expect((await engine.set([{ subject, chain: ENDED }])).outcomes).toMatchObject([{ record: { steps: [] } }]);
+  });
+
+  test("a deletion amid changes leaves nobody online", async () => {
+    const engine = await open();
+    const subjects = await users(40);
+    const racing = subjects.map(async (subject) => {
+      const change = { subject, chain: chainOf("online") };
+      const first = engine.set([change]);
+      const deletion = setup.deleteUser(subject).then(() => engine.announceDeletion(subject));
+      await Promise.all([first, deletion, engine.set([change])]);
+    });
+    await Promise.all(racing);
+    expect((await engine.get(subjects)).users).toEqual(subjects.map(() => undefined));
   });
 }

@@ -5,6 +5,7 @@ import { eventually, makeProject, makeUsers, set } from "../presence/presence-fi
 import { testDatabase } from "../support/database.ts";
 import { startProcess, underLoad } from "./support/process.ts";
 import { type RedisCluster, startRedisCluster } from "./support/redis-cluster.ts";
+import { startRedisProxy } from "./support/redis-proxy.ts";
 import type { RedisServer } from "./support/redis-server.ts";
 
 const db = await testDatabase();
@@ -112,4 +113,20 @@ test("a tag that moves to another master, and back, is set and read all the way,
     await told();
   }
   expect(reader.kinds).not.toContain("resync");
+});
+
+test("a server starts though those named are silent, and serves once one of them answers", async () => {
+  const cluster = await clusterOf();
+  const proxies = await Promise.all(cluster.masters.map(({ port }) => startRedisProxy(port)));
+  for (const proxy of proxies) {
+    onTestFinished(() => proxy[Symbol.asyncDispose]());
+    proxy.silent = true;
+  }
+  const seeds = proxies.map(({ address }) => address);
+  const { presence } = await startProcess(db, projectId, { kind: "cluster", seeds });
+  const [user = ""] = await makeUsers(db, projectId, 1);
+  const put = () => set(presence, projectId, user, { status: "online" });
+  await expect(put()).rejects.toMatchObject({ reason: "STORAGE_UNAVAILABLE" });
+  for (const proxy of proxies.slice(1)) proxy.silent = false;
+  await eventually(() => put().then(Boolean, () => false));
 });

@@ -30,6 +30,7 @@ interface Master {
   timer: Disposable | undefined;
 }
 
+const START_WITHIN_MS = 5_000;
 const BACK_OFF_MS = { first: 50, most: 2_000 };
 /** How often a cluster is asked who has what: so long a move is missed at most, where no redirection tells of it. */
 const LOOK_MS = { whole: 5_000, broken: 1_000 };
@@ -56,11 +57,11 @@ export class Masters implements Disposable {
     this.#owners = everyTag(undefined);
   }
 
-  /** Resolves once every server was tried once: those that cannot be reached are tried again, for as long as it takes. */
+  /** Resolves once every server was tried once, after 5 s at most: they are tried again for as long as it takes. */
   async start(): Promise<void> {
-    if (this.#target.kind === "standalone") this.#take(everyTag(this.#target.address));
-    else await this.look();
-    await Promise.all([...this.#masters.values()].flatMap(({ opening }) => opening ?? []));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    using _ = this.#clock.schedule(START_WITHIN_MS, resolve);
+    await Promise.race([this.#tryAll(), late]);
   }
 
   get isCluster(): boolean {
@@ -114,6 +115,12 @@ export class Masters implements Disposable {
     this.#lookTimer?.[Symbol.dispose]();
     for (const master of this.#masters.values()) close(master);
     this.#masters.clear();
+  }
+
+  async #tryAll(): Promise<void> {
+    if (this.#target.kind === "standalone") this.#take(everyTag(this.#target.address));
+    else await this.look();
+    await Promise.all([...this.#masters.values()].flatMap(({ opening }) => opening ?? []));
   }
 
   /** Servers that are reached come first, another one each time: one that is cut off from the others knows only what was. */

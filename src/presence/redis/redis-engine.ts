@@ -42,7 +42,8 @@ const COMPLAIN_EVERY_MS = 1_000;
 
 /**
  * Presences in Redis or Valkey: its clock, its keys, its sharded channels. Nothing there expires but what tells late writers of a
- * deletion. A lost connection is a new generation. Resolves once Redis was tried, whether or not it is there.
+ * deletion. A lost connection is a new generation. Resolves once Redis was tried, within 5 s, whether or not it
+ * is there.
  */
 export async function createRedisEngine(deps: RedisEngineDeps): Promise<PresenceEngine> {
   const engine = new RedisEngine(deps);
