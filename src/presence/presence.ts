@@ -1,13 +1,12 @@
 import type { Clock } from "../clock.ts";
 import type { Listener } from "../db/listener.ts";
 import type { Database } from "../db/orm.ts";
-import { MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
 import { deletedAmong } from "../users/users.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
-import { ENDED } from "./chain.ts";
 import { PresenceCounter } from "./count-presence.ts";
+import { endPresences } from "./end-presences.ts";
 import type { PresenceEngine, Subject } from "./engine.ts";
 import { Hub } from "./hub.ts";
 import type { ProjectDefaults } from "./subjects.ts";
@@ -65,7 +64,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     counter: new PresenceCounter(deps, clock),
     announceDeletion: (projectId, userId) => engine.announceDeletion({ projectId, userId }),
     deletedAmong: (projectId, userIds) => deletedAmong(db, { projectId }, userIds),
-    end: (subjects) => endPresences(writer, subjects),
+    end: (subjects) => endPresences(engine, subjects),
     async [Symbol.asyncDispose]() {
       hub[Symbol.dispose]();
       await watches[Symbol.asyncDispose]();
@@ -73,11 +72,4 @@ export function createPresence(deps: PresenceDeps): Presence {
       await engine[Symbol.asyncDispose]();
     },
   };
-}
-
-async function endPresences(writer: BatchWriter, subjects: readonly Subject[]): Promise<void> {
-  const ends = await Promise.allSettled(subjects.map((subject) => writer.set({ subject, chain: ENDED })));
-  for (const end of ends)
-    if (end.status === "rejected" && !(end.reason instanceof MusterError && end.reason.reason === "USER_NOT_FOUND"))
-      throw end.reason;
 }

@@ -60,6 +60,8 @@ describe("a suspension that blocks the sign-in", () => {
     const { users, presence, seen, leave } = await aliceOnline();
     const { user } = await users.suspendUser({ ref: alice, suspension: { blocksSignIn: true } });
     expect(await reasonOf(presence.setPresence({ ref: alice, presence: ONLINE }))).toBe("USER_SUSPENDED");
+    // Whoever reads later skips what lies between.
+    await eventually(() => seen.every((its) => its.length > 1));
     await users.liftSuspension({ ref: alice, suspensionId: user?.suspensions[0]?.id ?? "" });
     expect((await presence.getPresence({ ref: alice })).presence?.status).toBe("offline");
     await presence.setPresence({ ref: alice, presence: ONLINE });
