@@ -20,6 +20,12 @@ export interface WatchOptions {
   readonly minIntervalMs: number;
 }
 
+/** Opens again, all at once, what was opened by the latest `watch`. */
+export interface ReopenOptions {
+  readonly port: number;
+  readonly accessKey: string;
+}
+
 /** Sets to make at an even pace, whether those before are answered or not. */
 export interface SetOptions {
   readonly port: number;
@@ -42,18 +48,40 @@ const PER_CONNECTION = 100;
 const sessions: ClientHttp2Session[] = [];
 let received = { updates: 0, presences: 0, latencies: [] as number[], largestUpdate: Buffer.alloc(0) as Uint8Array };
 let broken: string | undefined;
+/** What was opened last, with the latest token of each stream. */
+let opened: { ids: readonly string[]; resumeToken: Uint8Array }[] = [];
 
 async function watch({ port, accessKey, lists, minIntervalMs }: WatchOptions): Promise<void> {
-  for (let from = 0; from < lists.length; from += PER_CONNECTION) {
+  opened = lists.map((ids) => ({ ids, resumeToken: new Uint8Array() }));
+  for (let from = 0; from < opened.length; from += PER_CONNECTION) {
     const session = await openSession(port);
     sessions.push(session);
-    const some = lists.slice(from, from + PER_CONNECTION);
-    await Promise.all(some.map((ids) => openStream(session, accessKey, ids, minIntervalMs)));
+    const some = opened.slice(from, from + PER_CONNECTION);
+    await Promise.all(some.map((it) => openStream(session, accessKey, it, minIntervalMs)));
   }
 }
 
+/** Loses all connections, and goes on from where each stream was. Gives how many milliseconds pass until all of them are up to date. */
+async function reopen({ port, accessKey }: ReopenOptions): Promise<number> {
+  leave();
+  const start = performance.now();
+  const count = Math.ceil(opened.length / PER_CONNECTION);
+  sessions.push(...(await Promise.all(Array.from({ length: count }, () => openSession(port)))));
+  const streams = opened.map((it, index) =>
+    openStream(sessions[Math.floor(index / PER_CONNECTION)] as ClientHttp2Session, accessKey, it, 0),
+  );
+  await Promise.all(streams);
+  return performance.now() - start;
+}
+
 /** Resolves when the snapshot is complete; for a floor, when it answered. */
-function openStream(session: ClientHttp2Session, accessKey: string, ids: readonly string[], minIntervalMs: number) {
+function openStream(
+  session: ClientHttp2Session,
+  accessKey: string,
+  watch: { ids: readonly string[]; resumeToken: Uint8Array },
+  minIntervalMs: number,
+) {
+  const { ids, resumeToken } = watch;
   const ready = Promise.withResolvers<void>();
   const headers = { authorization: `Bearer ${accessKey}` };
   const stream = session.request(
@@ -61,12 +89,15 @@ function openStream(session: ClientHttp2Session, accessKey: string, ids: readonl
   );
   const refs = ids.map((id) => ({ ref: { case: "id", value: id } as const }));
   const minInterval = { nanos: minIntervalMs * 1_000_000 };
-  const request = create(WatchPresenceRequestSchema, { refs, ...(minIntervalMs > 0 && { minInterval }) });
+  const request = create(WatchPresenceRequestSchema, { refs, resumeToken, ...(minIntervalMs > 0 && { minInterval }) });
   stream.end(envelope(toBinary(WatchPresenceRequestSchema, request)));
   if (ids.length === 0) stream.once("response", () => ready.resolve());
   let rest: Buffer = Buffer.alloc(0);
   stream.on("data", (chunk: Buffer) => {
-    rest = readFrames(rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk, () => ready.resolve());
+    rest = readFrames(rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk, (token) => {
+      watch.resumeToken = token;
+      ready.resolve();
+    });
   });
   stream.on("error", (error) => (broken ??= String(error)));
   stream.on("trailers", (trailers) => (broken ??= `a stream ended: ${JSON.stringify(trailers)}`));
@@ -75,12 +106,12 @@ function openStream(session: ClientHttp2Session, accessKey: string, ids: readonl
 }
 
 /** Reads the whole messages, and gives back what is left. */
-function readFrames(bytes: Buffer, onSnapshot: () => void): Buffer {
+function readFrames(bytes: Buffer, onSnapshot: (resumeToken: Uint8Array) => void): Buffer {
   let at = 0;
   while (bytes.length >= at + 5 && bytes.length >= at + 5 + bytes.readUInt32BE(at + 1)) {
     const end = at + 5 + bytes.readUInt32BE(at + 1);
-    const { event } = fromBinary(WatchPresenceResponseSchema, bytes.subarray(at + 5, end));
-    if (event.case === "snapshotComplete") onSnapshot();
+    const { event, resumeToken } = fromBinary(WatchPresenceResponseSchema, bytes.subarray(at + 5, end));
+    if (event.case === "snapshotComplete") onSnapshot(Uint8Array.from(resumeToken));
     if (event.case === "update") {
       received.updates++;
       received.presences += event.value.presences.length;
@@ -136,4 +167,4 @@ function leave(): void {
   broken = undefined;
 }
 
-answerParent({ watch, set, take, leave });
+answerParent({ watch, reopen, set, take, leave });

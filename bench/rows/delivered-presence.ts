@@ -87,6 +87,12 @@ function figuresOf(it: Case, floor: readonly Round[], subject: readonly Round[])
   return [
     { name, unit: "µs CPU", ...cpu, target: it.target, beside },
     { name: `${name}, by itself`, unit: "µs CPU", subject: cpu.subject, target: DELIVERY_TARGET },
+    {
+      name: `${name}, in a core-second`,
+      unit: "presences",
+      subject: 1_000_000 / cpu.subject,
+      floor: 1_000_000 / cpu.floor,
+    },
   ];
 }
 

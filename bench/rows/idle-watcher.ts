@@ -51,14 +51,12 @@ export const row: OwnRow = {
       );
       await raw[Symbol.asyncDispose]();
     }
+    const kilobytes = { subject: median(subject), floor: median(floor) };
+    const inGiB = (each: number) => 2 ** 30 / (each * 1_000);
+    const held = { subject: inGiB(kilobytes.subject), floor: inGiB(kilobytes.floor) };
     return [
-      {
-        name: "idle watcher",
-        unit: "KB RSS",
-        subject: median(subject),
-        floor: median(floor),
-        target: { atMost: 45 },
-      },
+      { name: "idle watcher", unit: "KB RSS", ...kilobytes, target: { atMost: 45 } },
+      { name: "idle watchers per GiB", unit: "streams", ...held },
     ];
   },
 };
