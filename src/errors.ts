@@ -61,7 +61,7 @@ export const ERRORS = {
   IDENTITY_TAKEN: { code: "already_exists", message: "Another user has this identity" },
   EXTERNAL_JWT_MISSING: { code: "invalid_argument", message: "The request has no JWT" },
   EXTERNAL_KEYS_MISSING: { code: "failed_precondition", message: "The project has no external key" },
-  EXTERNAL_JWT_INVALID: { code: "unauthenticated", message: "What should prove the user is not accepted" },
+  EXTERNAL_JWT_INVALID: { code: "unauthenticated", message: "What is to prove the user is not valid" },
   EXTERNAL_PROJECT_MISMATCH: { code: "permission_denied", message: "The JWT is for another project" },
   IDENTITY_CONFLICT: { code: "failed_precondition", message: "The identity and its email belong to different users" },
   PROVIDER_UNAVAILABLE: { code: "unavailable", message: "The identity provider cannot be reached; try again" },

@@ -96,7 +96,7 @@ describe("a JWT is refused", () => {
     const { error, metadata, fields } = await refusalOf(
       own.verify(own.jwt({ exp: seconds(-3_600), iat: seconds(-7_200) })),
     );
-    expect([error.rawMessage, metadata, fields]).toEqual(["What should prove the user is not accepted", {}, []]);
+    expect([error.rawMessage, metadata, fields]).toEqual(["What is to prove the user is not valid", {}, []]);
   });
 
   test.each<[string, Record<string, unknown>]>([
