@@ -83,7 +83,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
     ...refreshService(grants),
   });
   router.service(ExternalAuthService, externalAuthService(features, grants));
-  router.service(PresenceService, presenceService(presence, { streams, pageTokens }));
+  router.service(PresenceService, presenceService(presence, { streams, pageTokens, statusOf: statusFor }));
 }
 
 /** ExternalAuthService of its parts. */

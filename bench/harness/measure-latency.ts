@@ -17,6 +17,8 @@ export interface LatencyCase {
   readonly setAt: Muster;
   /** Sets in a second. */
   readonly rates: readonly number[];
+  /** Sets in one call; default: one, by SetPresence. */
+  readonly perCall?: number;
   readonly p50: Target;
   readonly p99: Target;
 }
@@ -37,7 +39,8 @@ export async function measureLatency(bench: Bench, it: LatencyCase): Promise<Fig
   await watcher.ask("watch", { port: it.watched.port, accessKey, lists, minIntervalMs: 0 });
   const figures: Figure[] = [];
   for (const perSecond of it.rates) {
-    const set = { accessKey, userIds, perSecond, port: it.setAt.port, durationMs: SLICE_MS };
+    const { perCall } = it;
+    const set = { accessKey, userIds, perSecond, perCall, port: it.setAt.port, durationMs: SLICE_MS };
     await runOnce(watcher, set);
     const rounds: Round[] = [];
     const name = `${it.name.replaceAll(/\W+/g, "-")}-${perSecond}`;

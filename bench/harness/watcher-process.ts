@@ -2,6 +2,8 @@ import type { ClientHttp2Session } from "node:http2";
 import { performance } from "node:perf_hooks";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  BatchSetPresenceRequestSchema,
+  BatchSetPresenceResponseSchema,
   SetPresenceRequestSchema,
   WatchPresenceRequestSchema,
   WatchPresenceResponseSchema,
@@ -33,6 +35,8 @@ export interface SetOptions {
   readonly userIds: readonly string[];
   readonly perSecond: number;
   readonly durationMs: number;
+  /** Sets in one call, by BatchSetPresence, due when the last of them is. */
+  readonly perCall?: number;
 }
 
 /** What was received since it was last asked; latencies in milliseconds, rising. */
@@ -125,34 +129,55 @@ function readFrames(bytes: Buffer, onSnapshot: (resumeToken: Uint8Array) => void
 }
 
 /** The message of each presence is the time it was due to be set: what is late in being sent counts as well. */
-async function set({ port, accessKey, userIds, perSecond, durationMs }: SetOptions): Promise<number> {
+async function set(options: SetOptions): Promise<number> {
+  const { port, perSecond, durationMs, perCall } = options;
   const connections = await connect("grpc", port, 8);
   const due: number[] = [];
-  const call = grpcCall({
-    path: "/muster.v1.PresenceService/SetPresence",
-    credential: accessKey,
-    input: SetPresenceRequestSchema,
-    output: SetPresenceRequestSchema,
-    request: (n) =>
-      create(SetPresenceRequestSchema, {
-        ref: { ref: { case: "id", value: userIds[n % userIds.length] ?? "" } },
-        presence: { status: "online", message: String(due[n]) },
-      }),
-    comparable: (answer) => answer,
-  });
+  const call = perCall ? batchCall(options, perCall, due) : singleCall(options, due);
   const start = performance.now();
   const answers: Promise<unknown>[] = [];
   for (let elapsed = 0; elapsed < durationMs; elapsed = performance.now() - start) {
     for (let n = due.length; n < (elapsed / 1_000) * perSecond; n++) {
       due.push(start + (n / perSecond) * 1_000);
-      answers.push(connections.send(n, call, call.body(n)));
+      if (due.length % (perCall ?? 1) > 0) continue;
+      const number = Math.floor(n / (perCall ?? 1));
+      answers.push(connections.send(number, call, call.body(number)));
     }
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await Promise.all(answers);
   connections.close();
-  return due.length;
+  return answers.length * (perCall ?? 1);
 }
+
+/** The message of a presence is the time it was due to be set. */
+const setOf = (userIds: readonly string[], n: number, due: readonly number[]) => ({
+  ref: { ref: { case: "id" as const, value: userIds[n % userIds.length] ?? "" } },
+  presence: { status: "online", message: String(due[n]) },
+});
+
+const batchCall = ({ accessKey, userIds }: SetOptions, perCall: number, due: readonly number[]) =>
+  grpcCall({
+    path: "/muster.v1.PresenceService/BatchSetPresence",
+    credential: accessKey,
+    input: BatchSetPresenceRequestSchema,
+    output: BatchSetPresenceResponseSchema,
+    request: (n) =>
+      create(BatchSetPresenceRequestSchema, {
+        presences: Array.from({ length: perCall }, (_, i) => setOf(userIds, n * perCall + i, due)),
+      }),
+    comparable: (answer) => answer,
+  });
+
+const singleCall = ({ accessKey, userIds }: SetOptions, due: readonly number[]) =>
+  grpcCall({
+    path: "/muster.v1.PresenceService/SetPresence",
+    credential: accessKey,
+    input: SetPresenceRequestSchema,
+    output: SetPresenceRequestSchema,
+    request: (n) => create(SetPresenceRequestSchema, setOf(userIds, n, due)),
+    comparable: (answer) => answer,
+  });
 
 function take(): Received {
   if (broken) throw new Error(broken);

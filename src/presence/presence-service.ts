@@ -1,6 +1,13 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import type { PresenceService, WatchPresenceRequest } from "../gen/muster/v1/presence_service_pb.ts";
+import { MusterError } from "../errors.ts";
+import type { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+import type {
+  PresenceService,
+  SetPresenceRequest,
+  WatchPresenceRequest,
+} from "../gen/muster/v1/presence_service_pb.ts";
 import type { PageTokens } from "../page-tokens.ts";
 import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
@@ -10,7 +17,7 @@ import { getPresence } from "./get-presence.ts";
 import { listPresence } from "./list-presence.ts";
 import type { Presence } from "./presence.ts";
 import { countMessage, presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
-import { setPresence } from "./set-presence.ts";
+import { batchSetPresence, type SetPresenceInput, setPresence } from "./set-presence.ts";
 import { updateWatch } from "./update-watch.ts";
 import { type WatchInput, watchPresence } from "./watch.ts";
 import type { WatchOwner } from "./watch-change.ts";
@@ -24,17 +31,27 @@ export interface StreamPort {
 export interface PresenceServicePorts {
   readonly streams: StreamPort;
   readonly pageTokens: PageTokens;
+  /** What an item of a batch failed with, as an RPC of its own would have said. */
+  statusOf(error: unknown, signal: AbortSignal): MessageInitShape<typeof StatusSchema>;
 }
 
 /** The RPCs of presence; watches are kept among `streams` for as long as they are open. */
 export function presenceService(
   presence: Presence,
-  { streams, pageTokens }: PresenceServicePorts,
+  { streams, pageTokens, statusOf }: PresenceServicePorts,
 ): ServiceImpl<typeof PresenceService> {
   return {
     async setPresence(request, context) {
-      const input = { key: userKeyOf(request.ref), steps: stepsOf(request.presence) };
-      return { presence: presenceMessage(await setPresence(presence, scopeOf(context), input)) };
+      return { presence: presenceMessage(await setPresence(presence, scopeOf(context), inputOf(request))) };
+    },
+    async batchSetPresence({ presences }, context) {
+      const outcomes = await batchSetPresence(presence, scopeOf(context), presences.map(inputOf));
+      const results = outcomes.map((outcome) =>
+        outcome instanceof MusterError
+          ? { error: statusOf(outcome, context.signal) }
+          : { presence: presenceMessage(outcome) },
+      );
+      return { results };
     },
     async getPresence({ ref }, context) {
       return { presence: presenceMessage(await getPresence(presence, scopeOf(context), userKeyOf(ref))) };
@@ -67,6 +84,11 @@ export function presenceService(
     },
   };
 }
+
+const inputOf = ({ ref, presence }: SetPresenceRequest): SetPresenceInput => ({
+  key: userKeyOf(ref),
+  steps: stepsOf(presence),
+});
 
 const watchInput = ({ refs, resumeToken, minInterval }: WatchPresenceRequest, caller: ProjectCaller): WatchInput => ({
   owner: ownerOf(caller),

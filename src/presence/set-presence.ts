@@ -4,13 +4,19 @@ import { type ProjectScope, requireUser, type UserKey } from "../users/users.ts"
 import type { BatchWriter, SetResult } from "./batch-writer.ts";
 import { type Chain, createChain, type Step } from "./chain.ts";
 import type { Subject } from "./engine.ts";
-import { type ProjectDefaults, subjectOf } from "./subjects.ts";
+import { type ProjectDefaults, subjectOf, subjectsOf } from "./subjects.ts";
 import { type UserPresence, userPresenceAt } from "./user-presence.ts";
 
 export interface SetPresenceDeps {
   readonly db: Database;
   readonly writer: BatchWriter;
   readonly projects: ProjectDefaults;
+}
+
+/** What is to be set, and for whom. */
+export interface SetPresenceInput {
+  readonly key: UserKey;
+  readonly steps: readonly Step[];
 }
 
 /**
@@ -21,13 +27,43 @@ export interface SetPresenceDeps {
 export async function setPresence(
   deps: SetPresenceDeps,
   scope: ProjectScope,
-  input: { readonly key: UserKey; readonly steps: readonly Step[] },
+  input: SetPresenceInput,
 ): Promise<UserPresence> {
   const chain = createChain(input.steps, "presence");
   const { settings } = await deps.projects.get(scope.projectId);
   const subject = await subjectOf(deps.db, scope, input.key);
   const { now, ...known } = await store(deps, scope, subject, chain);
   return userPresenceAt(subject.userId, known, now, settings.defaultPresence);
+}
+
+/**
+ * Sets many presences, at most 1,000; gives for each what is then in force, or why it was not set: what `setPresence` throws. All that fails for
+ * all of them it throws.
+ */
+export async function batchSetPresence(
+  deps: SetPresenceDeps,
+  scope: ProjectScope,
+  inputs: readonly SetPresenceInput[],
+): Promise<readonly (UserPresence | MusterError)[]> {
+  const { settings } = await deps.projects.get(scope.projectId);
+  const subjects = await subjectsOf(
+    deps.db,
+    scope,
+    inputs.map(({ key }) => key),
+  );
+  const set = async ({ key, steps }: SetPresenceInput, index: number): Promise<UserPresence> => {
+    const chain = createChain(steps, `presences[${index}].presence`);
+    // One that was not found may have been deleted.
+    const subject = subjects[index] ?? (await subjectOf(deps.db, scope, key));
+    const { now, ...known } = await store(deps, scope, subject, chain);
+    return userPresenceAt(subject.userId, known, now, settings.defaultPresence);
+  };
+  return Promise.all(inputs.map((input, index) => set(input, index).catch(refusalOf)));
+}
+
+function refusalOf(error: unknown): MusterError {
+  if (error instanceof MusterError) return error;
+  throw error;
 }
 
 async function store(deps: SetPresenceDeps, scope: ProjectScope, subject: Subject, chain: Chain): Promise<SetResult> {

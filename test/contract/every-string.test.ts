@@ -108,10 +108,11 @@ async function stored({ users, presences, projects, auth }: World, answer: Messa
     string,
     { id: string; userId?: string } | undefined
   >;
-  const [only] = (answer as { results?: BatchUpsertUsersResult[] }).results ?? [];
-  const userId = only?.user?.id ?? user?.id ?? (presence ?? identity)?.userId;
+  const [only] = (answer as { results?: { user?: { id: string }; presence?: { userId: string } }[] }).results ?? [];
+  const set = presence ?? only?.presence;
+  const userId = only?.user?.id ?? user?.id ?? (set ?? identity)?.userId;
   const ref = { ref: { case: "id" as const, value: userId ?? "" } };
-  if (presence) return [[PresenceService.method.getPresence, await presences.getPresence({ ref })]];
+  if (set) return [[PresenceService.method.getPresence, await presences.getPresence({ ref })]];
   if (identity) return [[ExternalAuthService.method.listIdentities, await auth.listIdentities({ ref })]];
   if (userId) return [[UserService.method.getUser, await users.getUser({ ref })]];
   if (project) {

@@ -1,17 +1,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack, durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { afterAll, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { MusterError } from "../../src/errors.ts";
+import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { PresenceSchema } from "../../src/gen/muster/v1/presence_pb.ts";
 import { PresenceService, type WatchPresenceResponse } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createPageTokens } from "../../src/page-tokens.ts";
 import { presenceService } from "../../src/presence/presence-service.ts";
 import { CALLER, type Caller } from "../../src/rpc/caller.ts";
-import { mapErrors } from "../../src/rpc/map-errors.ts";
+import { mapErrors, statusOf } from "../../src/rpc/map-errors.ts";
 import { createStreamRegistry } from "../../src/rpc/open-streams.ts";
 import { createCheck, validate } from "../../src/rpc/validate.ts";
 import { testDatabase } from "../support/database.ts";
@@ -23,11 +24,12 @@ const projectId = await makeProject(db);
 const presence = startPresence(db);
 const pageTokens = createPageTokens([randomBytes(32)]);
 const streams = createStreamRegistry(systemClock);
+const statusFor = (error: unknown, signal: AbortSignal) => statusOf(error, signal, createLogger("silent"));
 afterAll(() => presence[Symbol.asyncDispose]());
 
 function clientOf(caller: Caller): Client<typeof PresenceService> {
   const transport = createRouterTransport(
-    ({ service }) => service(PresenceService, presenceService(presence, { streams, pageTokens })),
+    ({ service }) => service(PresenceService, presenceService(presence, { streams, pageTokens, statusOf: statusFor })),
     {
       router: {
         interceptors: [
@@ -146,6 +148,62 @@ test("a watch is changed by whoever opened it, and gone on from by its token", a
   await eventually(() => streams.size === 0);
   expect(cases).toEqual([true, "snapshotComplete"]);
 });
+
+test("a batch sets the presence of each user, and says of each item what came of it", async () => {
+  const [ada = "", bob = "", cid = ""] = await makeUsers(db, projectId, 3);
+  const twentyDays = durationFromMs(20 * 86_400_000);
+  const long = {
+    status: "x",
+    ttl: twentyDays,
+    expiresTo: { status: "y", ttl: twentyDays, expiresTo: { status: "z" } },
+  };
+  const watching = new AbortController();
+  const messages: WatchPresenceResponse[] = [];
+  const reading = (async () => {
+    const refs = [byId(ada), byId(bob)];
+    for await (const message of client.watchPresence({ refs }, { signal: watching.signal })) messages.push(message);
+  })();
+  await eventually(() => messages.some(({ event }) => event.case === "snapshotComplete"));
+  const { results } = await client.batchSetPresence({
+    presences: [
+      { ref: byId(ada), presence: { status: "busy" } },
+      { ref: byId(randomUUID()), presence: { status: "busy" } },
+      { ref: { ref: { case: "externalId", value: `ext-${bob}` } }, presence: { status: "away" } },
+      { ref: { ref: { case: "externalId", value: "nobody" } }, presence: { status: "busy" } },
+      { ref: byId(cid), presence: long },
+      { ref: byId(ada), presence: { status: "online" } },
+    ],
+  });
+  const outcomes = results.map(({ presence: set, error }) => set?.status ?? reasonIn(error?.details ?? []));
+  expect(outcomes).toEqual(["online", "USER_NOT_FOUND", "away", "USER_NOT_FOUND", "REQUEST_INVALID", "online"]);
+  const told = () => messages.flatMap(({ event }) => (event.case === "update" ? event.value.presences : []));
+  await eventually(() => ["online", "away"].every((status) => told().some((it) => it.status === status)));
+  expect((await client.getPresence({ ref: byId(cid) })).presence?.status).toBe("offline");
+  watching.abort();
+  await reading.catch(() => {});
+  await eventually(() => streams.size === 0);
+});
+
+test("a batch takes a thousand, and is refused whole for an item without a user or a presence", async () => {
+  const users = await makeUsers(db, projectId, 1_000);
+  const presences = users.map((user) => ({ ref: byId(user), presence: { status: "online" } }));
+  const { results } = await client.batchSetPresence({ presences });
+  expect(results.filter(({ presence: set }) => set?.status === "online")).toHaveLength(1_000);
+  const [one] = presences;
+  for (const wrong of [
+    [],
+    [...presences, one ?? {}],
+    [one ?? {}, { presence: { status: "online" } }],
+    [{ ref: one?.ref }],
+  ])
+    expect(await reasonOf(client.batchSetPresence({ presences: wrong as never }))).toBe("REQUEST_INVALID");
+  const me = { ref: { case: "me", value: true } } as const;
+  const itself = client.batchSetPresence({ presences: [{ ref: me, presence: { status: "online" } }] });
+  expect(await reasonOf(itself)).toBe("RESERVED_USER");
+});
+
+const reasonIn = (details: readonly Any[]) =>
+  details.map((detail) => anyUnpack(detail, ErrorInfoSchema)?.reason).find(Boolean);
 
 test("a stream on the wire goes from opened to goodbye, and its place among the open ones is given back", async () => {
   const [user = ""] = await makeUsers(db, projectId, 1);

@@ -140,6 +140,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   ListIdentities: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   UnlinkIdentity: [{ ref: { id: userId }, provider: "theirs", subject: "secretSubject" }, "USER_NOT_FOUND"],
   SetPresence: [{ ref: { id: userId }, presence: { status: "online" } }, "USER_NOT_FOUND"],
+  BatchSetPresence: [{ presences: [{ ref: { id: userId }, presence: { status: "online" } }] }, "answered"],
   GetPresence: [{ ref: { id: userId } }, "USER_NOT_FOUND"],
   BatchGetPresence: [{ refs: [{ id: userId }] }, "answered"],
   WatchPresence: [{ refs: [{ id: userId }] }, "answered"],

@@ -48,6 +48,7 @@ export interface Things {
 /** What a method is asked for beside its `ref`, `refs` and `project_id`, where it has to be asked for something. */
 const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   AddLocator: () => ({ locator: { type: LocatorType.EMAIL, value: "one.more@example.org" } }),
+  BatchSetPresence: (_, slot) => ({ presences: [{ ref: refOf(slot), presence: { status: "online" } }] }),
   BatchUpsertUsers: () => ({ users: [{}] }),
   ChangePassword: () => ({ oldPassword: "x", password: PASSWORD }),
   CreateSession: () => ({ credential: { case: "guest", value: {} } }),
