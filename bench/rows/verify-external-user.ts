@@ -17,8 +17,8 @@ import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools } from "../harness/row.ts";
 import type { Tenant } from "../harness/tenant.ts";
 
-/** One for each kind of key; what differs between algorithms of one key is the digest. */
-const ALGORITHMS = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "PS256"] as const;
+/** All that external keys may have. */
+const ALGORITHMS = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const;
 type Algorithm = (typeof ALGORITHMS)[number];
 
 /** A project whose own system signs by one algorithm. */
