@@ -80,6 +80,7 @@ function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {
     ...ports,
     rules: rulesOf(SERVICES),
     check,
+    announceEvents: features.announceEvents,
     openServices: new Set(OPEN_SERVICES.map((service) => service.typeName)),
     rateFactor: config.rateFactor,
     isOperatorKey: (key) => equalSecrets(key, config.operatorKey),

@@ -1,4 +1,5 @@
 import type { EntitySchema } from "@mikro-orm/core";
+import { AuditEntryEntity } from "./audit/audit-entry.entity.ts";
 import { EventEntity } from "./events/event.entity.ts";
 import { IdentityEntity } from "./external-auth/identities/identity.entity.ts";
 import { ExternalKeyEntity } from "./external-auth/keys/external-key.entity.ts";
@@ -21,6 +22,7 @@ export const ENTITIES: EntitySchema[] = [
   LocatorCodeEntity,
   AttributeDefinitionEntity,
   EventEntity,
+  AuditEntryEntity,
   SigningKeyEntity,
   TokenEntity,
   PresenceEntity,

@@ -1,4 +1,5 @@
 import { createRegistry, type JsonObject } from "@bufbuild/protobuf";
+import { AUDIT_EXPORT } from "./audit/audit-export.ts";
 import { EVENTS_EXPORT } from "./events/events-export.ts";
 import type { ExportSection } from "./export/export-section.ts";
 import { IDENTITIES_EXPORT } from "./external-auth/identities-export.ts";
@@ -30,6 +31,7 @@ const sectionsWith = (engine?: PresenceEngine): readonly ExportSection[] => [
   TOKENS_EXPORT,
   REVOCATIONS_EXPORT,
   EVENTS_EXPORT,
+  AUDIT_EXPORT,
 ];
 
 /** The messages of the contract that stand in an export. */

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { Act } from "./act.ts";
 import { storageError } from "./constraints.ts";
 import type { Database } from "./orm.ts";
 import { retryLostRaces } from "./retry.ts";
@@ -9,6 +10,8 @@ export interface Scope {
   readonly projectId?: string | undefined;
   /** Aborts when the caller leaves or its deadline passes: the running statement is then cancelled. */
   readonly signal?: AbortSignal | undefined;
+  /** What is being done; who reads the project's history is told once it is. */
+  readonly act?: Act | undefined;
 }
 
 /** Runs `work` as one transaction. It may run more than once, so it has no effects outside the database. */
@@ -18,7 +21,11 @@ export async function transaction<T>(
   work: (em: SqlEntityManager) => Promise<T>,
 ): Promise<T> {
   try {
-    return await retryLostRaces(() => entityManager(db, scope).transactional((em) => work(em as SqlEntityManager)));
+    const done = await retryLostRaces(() =>
+      entityManager(db, scope).transactional((em) => work(em as SqlEntityManager)),
+    );
+    if (scope.projectId !== undefined) scope.act?.committed(scope.projectId);
+    return done;
   } catch (error) {
     throw storageError(error, scope.signal);
   }

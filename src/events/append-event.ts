@@ -15,6 +15,9 @@ export interface NewEvent {
   readonly createTime: Date;
 }
 
+/** The channel of hints that a project may have events that are new; the payload is its id. */
+export const EVENTS_CHANNEL = "muster_events";
+
 /** Appends an event in the transaction of `em`: it exists if and only if the change does. */
 export async function appendEvent(em: SqlEntityManager, event: NewEvent): Promise<void> {
   await em.execute(
@@ -31,6 +34,9 @@ export async function appendEvent(em: SqlEntityManager, event: NewEvent): Promis
   );
 }
 
+/** The origin of the act that a recorded statement takes. */
+export const ORIGIN_OF_ACT = "$act ->> 'origin'";
+
 /**
  * `appendEvent` for a hot statement: the SQL that appends one event per row of `from`, as a part of a `with`.
  * Each argument is SQL over the columns of `from`.
@@ -44,7 +50,9 @@ export const appendEventSql = (event: {
   userId: string;
   data: string;
   createTime: string;
+  /** Left out: none. */
+  origin?: string;
 }): string => `
-  insert into events (project_id, id, type, user_id, data, create_time)
-  select ${event.projectId}, ${event.id}, '${event.type}', ${event.userId}, ${event.data}, ${event.createTime}
+  insert into events (project_id, id, type, user_id, data, origin, create_time)
+  select ${event.projectId}, ${event.id}, '${event.type}', ${event.userId}, ${event.data}, ${event.origin ?? "null"}, ${event.createTime}
   from ${event.from} ${event.where ? `where ${event.where}` : ""}`;

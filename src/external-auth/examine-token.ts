@@ -1,5 +1,6 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
-import type { ProjectScope, WritePorts } from "../users/users.ts";
+import type { WritePorts } from "../users/users.ts";
 import { CLAIM_CHECKS, WRITING_CHECKS } from "./check-token-claims.ts";
 import { KEY_CHECKS } from "./check-token-key.ts";
 import type { CheckName, Examination, ExternalTokenPorts } from "./external-token-ports.ts";
@@ -18,7 +19,7 @@ export interface BoundCheck {
 /** Begins to look at a JWT. EXTERNAL_JWT_MISSING, PROJECT_NOT_FOUND. */
 export async function examinationOf(
   { clock, projects }: ExternalTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   token: string,
 ): Promise<Examination> {
   const { settings } = await projects.get(scope.projectId);

@@ -1,3 +1,4 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { rehearse } from "../db/rehearse.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError, type Reason } from "../errors.ts";
@@ -29,7 +30,7 @@ export interface Explanation {
  */
 export async function explainExternalToken(
   ports: ExternalTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   token: string,
 ): Promise<Explanation> {
   const seen = await examinationOf(ports, scope, token);
@@ -67,7 +68,7 @@ const NO_VERDICTS: readonly Reason[] = ["STORAGE_UNAVAILABLE", "PROVIDER_UNAVAIL
 /** The user as it is now that the rehearsal was taken back. */
 async function userBefore(
   { db }: ExternalTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { written }: Examination,
 ): Promise<UserRow | undefined> {
   return written && written.outcome !== "created"

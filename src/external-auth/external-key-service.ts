@@ -1,9 +1,8 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { ExternalAuthService } from "../gen/muster/v1/external_auth_service_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
+import { projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { clientOf, type GrantPorts, grantAnswer } from "../sessions/grant-message.ts";
-import type { ProjectScope } from "../users/users.ts";
 import { explainExternalToken } from "./explain-external-token.ts";
 import { explanationMessage } from "./explanation-message.ts";
 import { externalKeyMessage, rotationOf } from "./external-key-message.ts";
@@ -23,7 +22,7 @@ export function externalKeyService(ports: ExternalUsers & GrantPorts): ExternalK
     async verifyExternalUser({ projectId: named, userJwt: token, cookieOnly }, context) {
       const { projectId, caller } = signInProjectOf(context, named);
       const input = { token, client: clientOf(context, caller) };
-      const signedIn = await verifyExternalUser(ports, { projectId, signal: context.signal }, input);
+      const signedIn = await verifyExternalUser(ports, scopeFor(context, projectId), input);
       const answer = await grantAnswer(ports, context, projectId, signedIn, cookieOnly);
       return { ...answer, userCreated: signedIn.userCreated };
     },
@@ -40,8 +39,3 @@ export function externalKeyService(ports: ExternalUsers & GrantPorts): ExternalK
     },
   };
 }
-
-const scopeOf = (context: HandlerContext): ProjectScope => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});

@@ -1,9 +1,10 @@
+import type { WriteScope } from "../db/recorded.ts";
 import type { Logger } from "../logger.ts";
 import type { ProjectSettings } from "../projects/projects.ts";
 import type { CheckedTimes } from "../tokens/jwt-claims.ts";
 import type { JsonObject } from "../tokens/strict-json.ts";
 import type { ParsedJwt } from "../tokens/strict-jwt.ts";
-import type { ProjectScope, SettledUser, UpsertedUser, UserPorts, WritePorts } from "../users/users.ts";
+import type { SettledUser, UpsertedUser, UserPorts, WritePorts } from "../users/users.ts";
 import type { ExternalKey, ExternalKeys } from "./keys/external-keys.ts";
 import type { ProfilePorts } from "./proven-user.ts";
 import type { RemoteKeySets } from "./remote-key-sets.ts";
@@ -32,7 +33,7 @@ export type CheckName =
 /** A JWT under examination: what it is held against, and what each check that passed has found. */
 export interface Examination {
   readonly token: string;
-  readonly scope: ProjectScope;
+  readonly scope: WriteScope;
   readonly settings: ProjectSettings;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;

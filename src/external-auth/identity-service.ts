@@ -1,7 +1,7 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
 import type { ExternalAuthService, LinkIdentityRequest } from "../gen/muster/v1/external_auth_service_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
+import { scopeFor, scopeOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { clientOf, type GrantPorts, grantAnswer } from "../sessions/grant-message.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
@@ -20,7 +20,7 @@ export function identityService(ports: IdentityServicePorts): Pick<ServiceImpl<t
   return {
     async signInWithProvider({ projectId: named, provider: providerId, credential, nonce, cookieOnly }, context) {
       const { projectId, caller } = signInProjectOf(context, named);
-      const scope = { projectId, signal: context.signal };
+      const scope = scopeFor(context, projectId);
       const input = { providerId, credential, nonce, client: clientOf(context, caller) };
       const signedIn = await signInWithProvider(ports, scope, input);
       const { userCreated } = signedIn;
@@ -48,8 +48,3 @@ function proofOf({ proof, nonce }: LinkIdentityRequest): LinkInput["proof"] {
   if (proof.case === "credential") return { credential: proof.value, nonce };
   throw new MusterError("REQUEST_INVALID");
 }
-
-const scopeOf = (context: HandlerContext) => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});

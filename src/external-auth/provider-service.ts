@@ -1,7 +1,6 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { ExternalAuthService } from "../gen/muster/v1/external_auth_service_pb.ts";
-import { projectCallerOf } from "../rpc/caller.ts";
-import type { ProjectScope } from "../users/users.ts";
+import { scopeOf } from "../rpc/caller.ts";
 import { newProviderOf, providerChangeOf, providerMessage } from "./provider-message.ts";
 import { createProvider } from "./providers/create-provider.ts";
 import { deleteProvider } from "./providers/delete-provider.ts";
@@ -14,11 +13,6 @@ type ProviderService = Pick<
   ServiceImpl<typeof ExternalAuthService>,
   "createProvider" | "getProvider" | "listProviders" | "updateProvider" | "deleteProvider"
 >;
-
-const scopeOf = (context: HandlerContext): ProjectScope => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});
 
 /** The RPCs about identity providers over their use cases. */
 export function providerService(ports: ProviderPorts): ProviderService {

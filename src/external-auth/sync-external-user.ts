@@ -1,8 +1,8 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import {
   adoptExternalId,
   type ProfileChange,
-  type ProjectScope,
   type SettledUser,
   type UpsertedUser,
   type WritePorts,
@@ -23,7 +23,7 @@ const LEFT_OUT = { email: ["email", "emailVerified"], phone: ["phone", "phoneVer
  */
 export async function syncExternalUser(
   ports: WritePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   settled: SettledUser,
   linksByEmail: boolean,
 ): Promise<UpsertedUser> {
@@ -44,7 +44,7 @@ export async function syncExternalUser(
 /** Whether the email need not be left out: it is the user's own now, or somebody was at it. IDENTITY_CONFLICT. */
 async function linkByEmail(
   ports: WritePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { externalId, change: { values } }: SettledUser,
 ): Promise<boolean> {
   const { email, emailVerified } = values;

@@ -1,6 +1,6 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import { type Client, createGrant, type SessionPorts, type SignedIn } from "../sessions/sessions.ts";
-import type { ProjectScope } from "../users/users.ts";
 import { examinationOf, lookingChecks, refusalOf, whyOf, writingChecks } from "./examine-token.ts";
 import { type Examination, type ExternalTokenPorts, found } from "./external-token-ports.ts";
 
@@ -19,7 +19,7 @@ export interface ExternalSignIn {
  */
 export async function verifyExternalUser(
   ports: VerifyExternalUserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { token, client }: ExternalSignIn,
 ): Promise<SignedIn & { readonly userCreated: boolean }> {
   const seen = await examinationOf(ports, scope, token);

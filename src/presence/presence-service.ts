@@ -9,7 +9,7 @@ import type {
   WatchPresenceRequest,
 } from "../gen/muster/v1/presence_service_pb.ts";
 import type { PageTokens } from "../page-tokens.ts";
-import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { type ProjectCaller, projectCallerOf, scopeOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import { batchGetPresence } from "./batch-get-presence.ts";
 import { countPresence } from "./count-presence.ts";
@@ -103,10 +103,5 @@ const ownerOf = (caller: ProjectCaller): WatchOwner => ({
 });
 
 const isUser = (context: HandlerContext): boolean => projectCallerOf(context).kind === "user";
-
-const scopeOf = (context: HandlerContext) => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});
 
 const spanOf = (duration: Duration | undefined): number => (duration ? durationMs(duration) : 0);

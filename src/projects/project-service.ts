@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
 import type { AnnounceEnd } from "../revocations/revocations.ts";
-import { namedProject } from "../rpc/caller.ts";
+import { namedProject, scopeFor } from "../rpc/caller.ts";
 import { createAccessKey, listAccessKeys, revokeAccessKey } from "./access-keys.ts";
 import { createProject, type ProjectPorts } from "./create-project.ts";
 import { deleteProject } from "./delete-project.ts";
@@ -43,21 +43,21 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
       return { project: projectMessage(project) };
     },
     async deleteProject({ projectId }, context) {
-      await deleteProject(ports, { projectId, signal: context.signal });
+      await deleteProject(ports, scopeFor(context, projectId));
       ports.directory.forget(projectId);
       return {};
     },
     async createAccessKey({ projectId, displayName }, context) {
-      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const scope = scopeFor(context, namedProject(context, projectId));
       const { credential, key } = await createAccessKey(ports, scope, displayName);
       return { accessKey: credential, key: accessKeyMessage(key) };
     },
     async listAccessKeys({ projectId }, context) {
-      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const scope = scopeFor(context, namedProject(context, projectId));
       return { keys: (await listAccessKeys(db, scope)).map(accessKeyMessage) };
     },
     async revokeAccessKey({ projectId, keyId }, context) {
-      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const scope = scopeFor(context, namedProject(context, projectId));
       const key = await revokeAccessKey(ports, scope, keyId);
       ports.accessKeys.forget(keyId);
       return { key: accessKeyMessage(key) };

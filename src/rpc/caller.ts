@@ -1,4 +1,5 @@
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { Act } from "../db/act.ts";
 import { invalid, MusterError } from "../errors.ts";
 
 /** Who calls: a closed union, decided once by the credential. */
@@ -30,6 +31,17 @@ export const CALLER = createContextKey<Caller>(ANONYMOUS, { description: "caller
 /** Whether the browser sent the caller's credential by itself. */
 export const IS_AMBIENT = createContextKey(false, { description: "whether the credential is a cookie" });
 
+/** An RPC that is declared to have no side effects changes nothing. */
+const NO_ACT: Act = {
+  get facts(): string {
+    throw new Error("the RPC is declared to have no side effects");
+  },
+  committed() {},
+};
+
+/** What the call does. */
+export const ACT = createContextKey<Act>(NO_ACT, { description: "act" });
+
 /** Who made the call. */
 export const callerOf = (context: Pick<HandlerContext, "values">): Caller => context.values.get(CALLER);
 
@@ -57,3 +69,15 @@ export function namedProject(context: Pick<HandlerContext, "values">, projectId:
   if (projectId !== "" && projectId !== caller.projectId) throw new MusterError("PROJECT_NOT_FOUND");
   return caller.projectId;
 }
+
+type CallContext = Pick<HandlerContext, "values" | "signal">;
+
+/** What a use case may touch for this call: the project, until when it is wanted, and what is being done. */
+export const scopeFor = (context: CallContext, projectId: string) => ({
+  projectId,
+  signal: context.signal,
+  act: context.values.get(ACT),
+});
+
+/** The same, of an RPC whose declaration lets in only callers with a project: theirs. */
+export const scopeOf = (context: CallContext) => scopeFor(context, projectCallerOf(context).projectId);

@@ -4,11 +4,18 @@ import { type AuthorizePorts, authorize } from "./authorize.ts";
 import { type FieldAccessPorts, limitFieldAccess } from "./field-access.ts";
 import { type LimitOptions, limitRate } from "./limit-rate.ts";
 import { mapErrors } from "./map-errors.ts";
+import { type NoteActPorts, noteAct } from "./note-act.ts";
 import { type ObservePorts, observe } from "./observe.ts";
 import { refuseUndecoded } from "./refuse-undecoded.ts";
 import { type Check, validate } from "./validate.ts";
 
-export interface ChainPorts extends ObservePorts, AuthenticatePorts, AuthorizePorts, LimitOptions, FieldAccessPorts {
+export interface ChainPorts
+  extends ObservePorts,
+    AuthenticatePorts,
+    AuthorizePorts,
+    LimitOptions,
+    FieldAccessPorts,
+    NoteActPorts {
   /** The rules declared in the proto. */
   readonly check: Check;
 }
@@ -22,6 +29,7 @@ export function interceptors(ports: ChainPorts): Interceptor[] {
     authenticate(ports),
     authorize(ports),
     limitRate(ports),
+    noteAct(ports),
     validate(ports.check),
     limitFieldAccess(ports),
   ];

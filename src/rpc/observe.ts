@@ -1,4 +1,4 @@
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type Interceptor } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { NewId } from "../ids.ts";
@@ -16,9 +16,12 @@ export interface ObservePorts {
   readonly tracing: Tracing;
 }
 
+/** What the call is found by in the logs. */
+export const REQUEST_ID = createContextKey("", { description: "request id" });
+
 /** A unary call that takes longer than this is logged at level info. */
 const SLOW_MS = 1_000;
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const GIVEN_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 type Call = Parameters<ReturnType<Interceptor>>[0];
 
@@ -51,7 +54,8 @@ function begin({ clock, newId, logger, metrics, tracing }: ObservePorts, request
   const service = request.service.typeName;
   const method = request.method.name;
   const given = request.header.get("x-request-id");
-  const requestId = given && REQUEST_ID.test(given) ? given : newId();
+  const requestId = given && GIVEN_ID.test(given) ? given : newId();
+  request.contextValues.set(REQUEST_ID, requestId);
   const span = tracing.startCall(service, method, request.header);
   let ended = false;
   const end = (error?: unknown, header?: Headers) => {

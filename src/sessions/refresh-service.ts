@@ -1,6 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
 import { RefreshOutcome, type TokenService } from "../gen/muster/v1/token_service_pb.ts";
+import { scopeFor } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import type { SessionPorts } from "./create-grant.ts";
 import type { EndPorts } from "./end-session.ts";
@@ -16,7 +17,7 @@ export function refreshService(
       const { projectId } = signInProjectOf(context, request.projectId);
       const token = request.refreshToken || (await ports.cookies.refreshTokenOf(context, projectId));
       if (!token) throw new MusterError("SESSION_NOT_FOUND");
-      const refreshed = await refreshSession(ports, { projectId, signal: context.signal }, token);
+      const refreshed = await refreshSession(ports, scopeFor(context, projectId), token);
       const answer = await grantAnswer(ports, context, projectId, refreshed, request.cookieOnly);
       return { ...answer, outcome: RefreshOutcome[refreshed.outcome] };
     },

@@ -1,7 +1,7 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError } from "../errors.ts";
 import type { CreateSessionRequest, SessionService } from "../gen/muster/v1/session_service_pb.ts";
-import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { type ProjectCaller, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserKey } from "../users/users.ts";
@@ -29,12 +29,12 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
       const change = await signUpChange(ports, { login, email, user }, caller.kind === "system");
       const callerId = caller.kind === "user" ? caller.userId : undefined;
       const input = { change, password, callerId, client: clientOf(context, caller) };
-      const signedIn = await inOwnFields(request, signUp(ports, { projectId, signal: context.signal }, input));
+      const signedIn = await inOwnFields(request, signUp(ports, scopeFor(context, projectId), input));
       return grantAnswer(ports, context, projectId, signedIn, cookieOnly);
     },
     async createSession({ projectId: named, credential, cookieOnly }, context) {
       const { projectId, caller } = signInProjectOf(context, named);
-      const scope = { projectId, signal: context.signal };
+      const scope = scopeFor(context, projectId);
       const signedIn = await signIn(ports, scope, credential, clientOf(context, caller));
       const { userCreated } = signedIn;
       return { ...(await grantAnswer(ports, context, projectId, signedIn, cookieOnly)), userCreated };
@@ -58,7 +58,7 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
     },
     async resetPassword({ projectId: named, token, password }, context) {
       const { projectId } = signInProjectOf(context, named);
-      await resetPassword(ports, { projectId, signal: context.signal }, token, password);
+      await resetPassword(ports, scopeFor(context, projectId), token, password);
       return {};
     },
     async getSession({ sessionId }, context) {
@@ -96,11 +96,6 @@ async function signIn(
   const newProfile = () => profileOf(ports, key);
   return signInWithPassword(ports, scope, { key, password, client, newProfile });
 }
-
-const scopeOf = (context: HandlerContext) => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});
 
 const sessionIdOf = (caller: ProjectCaller): string | undefined =>
   caller.kind === "user" ? caller.sessionId : undefined;

@@ -4,7 +4,7 @@ import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
 import { type IssueTokenRequest, RotationMode, type TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
 import { type WatchRevocationsPorts, watchRevocations } from "../revocations/revocations.ts";
-import { namedProject, projectCallerOf } from "../rpc/caller.ts";
+import { namedProject, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
 import { extendToken } from "./extend-token.ts";
@@ -104,21 +104,16 @@ export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof 
       return { active: true, token: tokenMessage(found.token, clock.now()), user: ports.userMessage(found.user) };
     },
     async rotateSigningKey({ projectId, mode }, context) {
-      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const scope = scopeFor(context, namedProject(context, projectId));
       const how = mode === RotationMode.REVOKE_ALL ? "REVOKE_ALL" : "GRACEFUL";
       return { key: signingKeyMessage(await rotateSigningKey(ports, scope, how)) };
     },
     async listSigningKeys({ projectId }, context) {
-      const scope = { projectId: namedProject(context, projectId), signal: context.signal };
+      const scope = scopeFor(context, namedProject(context, projectId));
       return { keys: (await listSigningKeys(ports, scope)).map(signingKeyMessage) };
     },
   };
 }
-
-const scopeOf = (context: HandlerContext): ProjectScope => ({
-  projectId: projectCallerOf(context).projectId,
-  signal: context.signal,
-});
 
 /** A user reaches its own tokens only. */
 function tokenScopeOf(context: HandlerContext): TokenScope {

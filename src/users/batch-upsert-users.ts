@@ -1,7 +1,6 @@
+import { type WriteScope, write } from "../db/recorded.ts";
 import { rehearse } from "../db/rehearse.ts";
-import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import type { ProjectScope } from "./find-user.ts";
 import { maskOf, PROFILE_COLUMNS } from "./profile.ts";
 import { INSERT_USERS, UPSERT_USERS } from "./upsert-statements.ts";
 import {
@@ -31,16 +30,16 @@ interface Item extends SettledUser {
  */
 export async function batchUpsertUsers(
   ports: UserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   inputs: readonly UserInput[],
   validateOnly = false,
 ): Promise<UpsertResult[]> {
   const results: UpsertResult[] = [];
   // Before anything is written: what a rehearsal waits for must not wait for the connections that rehearsals hold.
   const items = await settledItems(ports, scope, inputs, results);
-  const write = (pool: WritePorts["db"]["pool"]) => writeItems({ ...ports, db: { pool } }, scope, items, results);
-  if (validateOnly) await rehearse(ports.db.pool, write, scope.signal);
-  else await write(ports.db.pool);
+  const writeBy = (pool: WritePorts["db"]["pool"]) => writeItems({ ...ports, db: { pool } }, scope, items, results);
+  if (validateOnly) await rehearse(ports.db.pool, writeBy, scope.signal);
+  else await writeBy(ports.db.pool);
   if (!validateOnly && results.some((result, i) => hasEnded(inputs[i], result))) ports.announceEnd();
   return results;
 }
@@ -48,7 +47,7 @@ export async function batchUpsertUsers(
 const hasEnded = (input: UserInput | undefined, result: UpsertResult): boolean =>
   input !== undefined && !(result instanceof MusterError) && mayHaveEnded(input, result);
 
-async function writeItems(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]) {
+async function writeItems(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]) {
   for (const wave of wavesOf(items)) {
     const taken = wave.filter(({ mayCreate }) => mayCreate);
     const left = await asOne(ports, scope, taken, results);
@@ -58,7 +57,7 @@ async function writeItems(ports: WritePorts, scope: ProjectScope, items: Item[],
 }
 
 /** Writes items by one statement as far as that goes; gives those that are left. */
-async function asOne(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<Item[]> {
+async function asOne(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]): Promise<Item[]> {
   if (items.length < 2) return items;
   const isAlike = groupsOf(items).size === 1;
   if (isAlike && (await all(ports, scope, items, results))) return [];
@@ -72,7 +71,7 @@ const groupsOf = (items: readonly Item[]): Map<string, Item[]> =>
 /** The items held against the rules; what one fails for is its result. */
 async function settledItems(
   ports: UserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   inputs: readonly UserInput[],
   results: UpsertResult[],
 ): Promise<Item[]> {
@@ -105,7 +104,7 @@ function wavesOf(items: readonly Item[]): Item[][] {
   return waves;
 }
 
-async function one(ports: WritePorts, scope: ProjectScope, item: Item, results: UpsertResult[]): Promise<void> {
+async function one(ports: WritePorts, scope: WriteScope, item: Item, results: UpsertResult[]): Promise<void> {
   try {
     results[item.position] = await writeUser(ports, scope, item);
   } catch (error) {
@@ -113,7 +112,7 @@ async function one(ports: WritePorts, scope: ProjectScope, item: Item, results: 
   }
 }
 
-async function many(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<void> {
+async function many(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]): Promise<void> {
   const [only] = items;
   if (!only) return;
   if (items.length === 1) return one(ports, scope, only, results);
@@ -124,7 +123,7 @@ async function many(ports: WritePorts, scope: ProjectScope, items: Item[], resul
 }
 
 /** Writes items of one mask by one statement; false: one of them fails, and none is written. */
-async function all(ports: WritePorts, scope: ProjectScope, items: Item[], results: UpsertResult[]): Promise<boolean> {
+async function all(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]): Promise<boolean> {
   const { json, positions, hasPasswords } = recordsOf(ports, items);
   const { change, longestLifeMs } = items[0] as Item;
   const values = () => {
@@ -134,7 +133,7 @@ async function all(ports: WritePorts, scope: ProjectScope, items: Item[], result
   };
   const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
   try {
-    settle(await query<Written>(ports.db.pool, statement, values, scope.signal), positions, results);
+    settle(await write<Written>(ports.db, scope, statement, values), positions, results);
   } catch (error) {
     ownFault(error);
     return false;
@@ -145,17 +144,12 @@ async function all(ports: WritePorts, scope: ProjectScope, items: Item[], result
 }
 
 /** Makes those that are new, whatever fields they have; gives the others, and all where one fails for what only halves tell. */
-async function makeNew(
-  ports: WritePorts,
-  scope: ProjectScope,
-  items: Item[],
-  results: UpsertResult[],
-): Promise<Item[]> {
+async function makeNew(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]): Promise<Item[]> {
   const { json, positions, hasPasswords } = recordsOf(ports, items);
   const statement = hasPasswords ? INSERT_USERS.withPasswords : INSERT_USERS.plain;
   const values = () => [scope.projectId, new Date(ports.clock.now()), json];
   try {
-    settle(await query<Written>(ports.db.pool, statement, values, scope.signal), positions, results);
+    settle(await write<Written>(ports.db, scope, statement, values), positions, results);
   } catch (error) {
     ownFault(error);
   }

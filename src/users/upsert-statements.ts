@@ -1,5 +1,6 @@
-import type { Statement } from "../db/statement.ts";
-import { appendEventSql } from "../events/append-event.ts";
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { type RecordedStatement, recorded } from "../db/recorded.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { endAccessSql, validFromSql } from "../revocations/revocations.ts";
 import { keepPasswordSql } from "./passwords/password-statements.ts";
 import { PROFILE_COLUMNS } from "./profile.ts";
@@ -21,7 +22,13 @@ export const CREATED_EVENT = (() => {
 })();
 
 /** What every `user.created` has in common. */
-const CREATED = { projectId: "$1::uuid", type: "user.created", userId: "written.id", data: CREATED_EVENT };
+const CREATED = {
+  projectId: "$1::uuid",
+  type: "user.created",
+  userId: "written.id",
+  data: CREATED_EVENT,
+  origin: ORIGIN_OF_ACT,
+};
 
 /** The columns that callers write, as an insert names them. */
 export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
@@ -100,6 +107,12 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
       where: "written.created",
       id: parts.eventId,
       createTime: "$3::timestamptz",
+    })}), audit as (${appendAuditSql({
+      from: "written",
+      projectId: "$1::uuid",
+      userId: "written.id",
+      details: "jsonb_build_object('created', written.created)",
+      createTime: "$3::timestamptz",
     })})
     select ${AS_ROW}, case when created then 'created' else 'changed' end as outcome from written
     union all
@@ -110,12 +123,12 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
 
 const AFTER_PROFILE = PROFILE_COLUMNS.length + 7;
 
-function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: boolean }): Statement {
+function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: boolean }): RecordedStatement {
   const input = `input as materialized (select $5::text as external_id, $${AFTER_PROFILE + 1}::text as password_hash),`;
   // The lock keeps a user there until the end of the statement, which otherwise might make it anew.
   const held = "held as (select from users where project_id = $1 and external_id = $5 for update),";
   const profile = PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ");
-  return {
+  return recorded({
     name: `users_upsert${mayCreate ? "" : "_existing"}${passwords ? "_with_password" : ""}`,
     text: upsertSql({
       input: (passwords ? input : "") + (mayCreate ? "" : held),
@@ -127,7 +140,7 @@ function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: b
       removed: `$${AFTER_PROFILE}`,
       forgetAfterTime: passwords ? `$${AFTER_PROFILE + 2}` : undefined,
     }),
-  };
+  });
 }
 
 /**
@@ -148,8 +161,8 @@ function inputSql(json: string, passwords: boolean): string {
     ${columns}${passwords ? ", password_hash text" : ""})),`;
 }
 
-function upsertUsers({ passwords }: { passwords: boolean }): Statement {
-  return {
+function upsertUsers({ passwords }: { passwords: boolean }): RecordedStatement {
+  return recorded({
     name: `users_upsert_many${passwords ? "_with_passwords" : ""}`,
     text: upsertSql({
       input: inputSql("$4", passwords),
@@ -161,7 +174,7 @@ function upsertUsers({ passwords }: { passwords: boolean }): Statement {
       removed: "$5",
       forgetAfterTime: passwords ? "$6" : undefined,
     }),
-  };
+  });
 }
 
 /**
@@ -173,7 +186,7 @@ export const UPSERT_USERS = {
   withPasswords: upsertUsers({ passwords: true }),
 } as const;
 
-function insertUsers({ passwords }: { passwords: boolean }): Statement {
+function insertUsers({ passwords }: { passwords: boolean }): RecordedStatement {
   const time = "$2::timestamptz";
   const kept = keepPasswordSql({
     from: "written join input using (external_id) where input.password_hash is not null",
@@ -183,7 +196,7 @@ function insertUsers({ passwords }: { passwords: boolean }): Statement {
     imported: "true",
     time,
   });
-  return {
+  return recorded({
     name: `users_insert_many${passwords ? "_with_passwords" : ""}`,
     text: `
       with ${inputSql("$3", passwords)} written as (
@@ -198,9 +211,15 @@ function insertUsers({ passwords }: { passwords: boolean }): Statement {
         from: "written join input using (external_id)",
         id: "input.event_id",
         createTime: time,
+      })}), audit as (${appendAuditSql({
+        from: "written",
+        projectId: "$1::uuid",
+        userId: "written.id",
+        details: "'{\"created\": true}'::jsonb",
+        createTime: time,
       })})
       select ${AS_ROW}, 'created' as outcome from written`,
-  };
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
-import { query } from "../db/statement.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import { matchesPattern, type ProjectDirectory } from "../projects/projects.ts";
@@ -56,7 +56,7 @@ const TRIES = 5;
  * id exactly one answers `created`. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a new external id the project does not take,
  * an attribute that its definition does not, a login against the rules, or a hash that is not taken.
  */
-export async function upsertUser(ports: UserPorts, scope: ProjectScope, input: UserInput): Promise<UpsertedUser> {
+export async function upsertUser(ports: UserPorts, scope: WriteScope, input: UserInput): Promise<UpsertedUser> {
   const written = await writeUser(ports, scope, await settleUser(ports, scope, input));
   if (mayHaveEnded(input, written)) ports.announceEnd();
   return written;
@@ -85,7 +85,7 @@ export async function settleUser(
 /** Writes a user that was held against the rules. LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for an external id. */
 export async function writeUser(
   { db, clock, newId }: WritePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { externalId, change, passwordHash, mayCreate, longestLifeMs }: SettledUser,
 ): Promise<UpsertedUser> {
   const id = newId();
@@ -98,7 +98,7 @@ export async function writeUser(
   };
   const statement = statementFor(mayCreate, passwordHash !== undefined);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const [row] = await query<UserRow & Pick<UpsertedUser, "outcome">>(db.pool, statement, values, scope.signal);
+    const [row] = await write<UserRow & Pick<UpsertedUser, "outcome">>(db, scope, statement, values);
     if (!row && !mayCreate) throw invalid("external_id", "does not match the project's user_id_pattern");
     if (!row) continue;
     const { outcome, ...user } = row;

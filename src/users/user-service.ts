@@ -8,7 +8,7 @@ import {
   UpsertUserRequestSchema,
   type UserService,
 } from "../gen/muster/v1/user_service_pb.ts";
-import { type ProjectCaller, projectCallerOf } from "../rpc/caller.ts";
+import { type ProjectCaller, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import type { StreamRegistry } from "../rpc/open-streams.ts";
 import { addLocator } from "./add-locator.ts";
 import { attributesChange, definitionMessage, definitionOf } from "./attribute-message.ts";
@@ -61,12 +61,12 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
   return {
     async upsertUser(request, context) {
       const { projectId } = projectCallerOf(context);
-      const scope = { projectId, signal: context.signal };
+      const scope = scopeFor(context, projectId);
       const { user, outcome } = await upsertUser(ports, scope, await inputOf(request));
       return { user: userMessage(user), created: outcome === "created" };
     },
     async batchUpsertUsers({ users, validateOnly }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const items = await Promise.all(users.map((item) => itemOf(ports, item)));
       const valid = items.filter((item): item is UserInput => !(item instanceof MusterError));
       const written = (await batchUpsertUsers(ports, scope, valid, validateOnly)).values();
@@ -75,10 +75,10 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     },
     async getUser({ ref }, context) {
       const { projectId } = projectCallerOf(context);
-      return { user: userMessage(await getUser(db, { projectId, signal: context.signal }, userKeyOf(ref))) };
+      return { user: userMessage(await getUser(db, scopeFor(context, projectId), userKeyOf(ref))) };
     },
     async batchGetUsers({ refs }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const { users, missing, deleted } = await batchGetUsers(db, scope, refs.map(userKeyOf));
       return {
         users: users.map(userMessage),
@@ -88,45 +88,45 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
     },
     async listUsers(request, context) {
       const caller = projectCallerOf(context);
-      const scope = { projectId: caller.projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const reader = caller.kind === "user" ? OTHERS : undefined;
       const { users, nextPageToken, total } = await listUsers(ports, scope, listQueryOf(request), reader);
       return { users: users.map(userMessage), nextPageToken, totalSize: total ?? 0 };
     },
     async updateUser({ ref, user, updateMask, etag }, context) {
       const caller = projectCallerOf(context);
-      const scope = { projectId: caller.projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const change = await profileChange(user, updateMask, writerOf(caller));
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change, versionOf(etag))) };
     },
     async addLocator({ ref, locator }, context) {
       const caller = projectCallerOf(context);
-      const scope = { projectId: caller.projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const { verified, ...address } = await newLocatorOf(locator);
       const user = await addLocator(ports, scope, userKeyOf(ref), address, verified && caller.kind === "system");
       return { user: userMessage(user) };
     },
     async removeLocator({ ref, locator }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await removeLocator(ports, scope, userKeyOf(ref), locatorOf(locator))) };
     },
     async requestLocatorVerification({ ref, locator }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       await requestLocatorVerification(ports, scope, userKeyOf(ref), locatorOf(locator));
       return {};
     },
     async verifyLocator({ ref, locator, code }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await verifyLocator(ports, scope, userKeyOf(ref), locatorOf(locator), code)) };
     },
     async deleteUser({ ref }, context) {
       const caller = projectCallerOf(context);
-      const scope = { projectId: caller.projectId, signal: context.signal };
+      const scope = scopeOf(context);
       await deleteUser(ports, scope, userKeyOf(ref), caller.kind === "user");
       return {};
     },
     async defineAttribute({ definition }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { definition: definitionMessage(await defineAttribute(ports, scope, definitionOf(definition))) };
     },
     async listAttributeDefinitions(_request, context) {
@@ -134,35 +134,35 @@ export function userService(ports: UserServicePorts): ServiceImpl<typeof UserSer
       return { definitions: [...definitions.values()].map(definitionMessage) };
     },
     async deleteAttributeDefinition({ key }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       await deleteAttributeDefinition(ports, scope, key);
       return {};
     },
     async setAttributes({ ref, attributes }, context) {
       const caller = projectCallerOf(context);
-      const scope = { projectId: caller.projectId, signal: context.signal };
+      const scope = scopeOf(context);
       const asked = attributesChange(attributes, { whole: false, writer: writerOf(caller), path: "attributes" });
       const change = { values: {}, fields: new Set(["attributes"] as const), attributes: asked };
       return { user: userMessage(await updateUser(ports, scope, userKeyOf(ref), change)) };
     },
     async suspendUser({ ref, suspension }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await suspendUser(ports, scope, userKeyOf(ref), suspensionOf(suspension))) };
     },
     async liftSuspension({ ref, suspensionId }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await liftSuspension(ports, scope, userKeyOf(ref), suspensionId)) };
     },
     async setPassword({ ref, password }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await setPassword(ports, scope, userKeyOf(ref), password)) };
     },
     async setAvatar({ ref, image }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await setAvatar(ports, scope, userKeyOf(ref), image)) };
     },
     async deleteAvatar({ ref }, context) {
-      const scope = { projectId: projectCallerOf(context).projectId, signal: context.signal };
+      const scope = scopeOf(context);
       return { user: userMessage(await deleteAvatar(ports, scope, userKeyOf(ref))) };
     },
     async *exportUser({ ref }, context) {

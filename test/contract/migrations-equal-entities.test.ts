@@ -58,7 +58,15 @@ test("what belongs to a project goes with it: every table hangs on projects by c
   for (const _ of foreignKeys)
     for (const { from, to, cascades } of foreignKeys) if (cascades && goes.has(to)) goes.add(from);
   const stays = rows.map(({ name }) => name).filter((name) => !goes.has(name));
-  expect(stays.toSorted()).toEqual(["attempts", "avatar_removals", "events", "jobs", "migrations", "revocations"]);
+  expect(stays.toSorted()).toEqual([
+    "attempts",
+    "audit_entries",
+    "avatar_removals",
+    "events",
+    "jobs",
+    "migrations",
+    "revocations",
+  ]);
 });
 
 test("every table of a project starts its primary key and its unique indexes with project_id", async () => {

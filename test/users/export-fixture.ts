@@ -161,6 +161,11 @@ export async function fullUser(db: Database, project: TestProject) {
     "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",
     [id],
   );
+  await db.pool.query(
+    `insert into audit_entries (project_id, create_time, method, actor_kind, user_id, target, details)
+     values ($1, '2026-01-01T00:00:00Z', 'SessionService/DeleteSession', 'operator', $2, 'session/1', '{"others": true}')`,
+    [project.id, id],
+  );
   await db.pool.query("update users set guest = true, last_active_time = '2026-01-01T00:00:05Z' where id = $1", [id]);
   return { id, users, signedToken, tokenId: token?.id ?? "" };
 }

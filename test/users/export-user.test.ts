@@ -114,7 +114,7 @@ const LISTS = {
 
 test("an export is one JSON document of all that was put in", async () => {
   const { user } = await users.getUser({ ref: byId(id) });
-  const { events: _, presence: __, ...rest } = await exportOf(users, id);
+  const { events: _, presence: __, audit_entries: ___, ...rest } = await exportOf(users, id);
   expect(rest).toEqual({
     version: 1,
     export_time: NOW,
@@ -190,6 +190,23 @@ test("the user of these tests has something in every column that is exported", a
   expect((await Promise.all(empty)).flat()).toEqual([]);
 });
 
+test("it tells what was done to the user, by which kind of caller", async () => {
+  const entries = (await exportOf(users, id))["audit_entries"] as object[];
+  expect(entries[0]).toEqual({
+    create_time: NOW,
+    method: "UserService/UpsertUser",
+    actor_kind: "system",
+    details: { created: true },
+  });
+  expect(entries.at(-1)).toEqual({
+    create_time: NOW,
+    method: "SessionService/DeleteSession",
+    actor_kind: "operator",
+    target: "session/1",
+    details: { others: true },
+  });
+});
+
 test("a user exports of itself what it may read, and of its attributes those whose definition lets it, in its events too", async () => {
   const { token } = await project.signedInUser("full");
   const whole = await exportOf(users, id);
@@ -249,9 +266,11 @@ test("of a user that has nothing but itself, the members are there and empty", a
     project_id: ___,
     user: ____,
     events,
+    audit_entries: entries,
     ...rest
   } = await exportOf(users, user?.id ?? "");
   expect(events).toHaveLength(1);
+  expect(entries).toHaveLength(1);
   expect(rest).toEqual({
     locators: [],
     identities: [],

@@ -28,6 +28,7 @@ import { ExternalKeys } from "./2026-11-22-20-external-keys.ts";
 import { Providers } from "./2026-11-22-21-providers.ts";
 import { Identities } from "./2026-11-22-22-identities.ts";
 import { PresenceEnds } from "./2026-11-22-22-presence-ends.ts";
+import { Audit } from "./2026-11-22-23-audit.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
 export const MIGRATIONS = [
@@ -62,4 +63,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-20-external-keys", class: ExternalKeys },
   { name: "2026-11-22-21-providers", class: Providers },
   { name: "2026-11-22-22-identities", class: Identities },
+  { name: "2026-11-22-23-audit", class: Audit },
 ] as const;
