@@ -154,27 +154,6 @@ test("the presence stands in it as it was set, to the microsecond", async () => 
   expect(String(given?.["since_time"]).slice(-4, -1)).toBe(String(sinceMicros % 1e3).padStart(3, "0"));
 });
 
-test("what happened to the user stands in it, in order", async () => {
-  const { events } = await exportOf(users, id);
-  expect(events).toEqual([
-    {
-      id: expect.any(String),
-      type: "user.created",
-      data: { user: expect.objectContaining({ id, name: "Zoë 🦆", private_metadata: { plan: "gold" } }) },
-      create_time: NOW,
-    },
-    { id: expect.any(String), type: "user.suspended", data: expect.anything(), create_time: NOW },
-    { id: expect.any(String), type: "user.suspension_lifted", data: expect.anything(), create_time: NOW },
-    {
-      id: expect.any(String),
-      type: "user.suspended",
-      data: { user_id: id, external_id: "full", suspension: { ...SUSPENSION, blocks_sign_in: false } },
-      origin: "moderation",
-      create_time: NOW,
-    },
-  ]);
-});
-
 test("the user of these tests has something in every column that is exported", async () => {
   const columns = EXPORT_SECTIONS.flatMap(({ tables }) =>
     Object.entries(tables).flatMap(([table, { exported }]) => exported.map((column) => ({ table, column }))),
@@ -188,23 +167,6 @@ test("the user of these tests has something in every column that is exported", a
       : [];
   });
   expect((await Promise.all(empty)).flat()).toEqual([]);
-});
-
-test("it tells what was done to the user, by which kind of caller", async () => {
-  const entries = (await exportOf(users, id))["audit_entries"] as object[];
-  expect(entries[0]).toEqual({
-    create_time: NOW,
-    method: "UserService/UpsertUser",
-    actor_kind: "system",
-    details: { created: true },
-  });
-  expect(entries.at(-1)).toEqual({
-    create_time: NOW,
-    method: "SessionService/DeleteSession",
-    actor_kind: "operator",
-    target: "session/1",
-    details: { others: true },
-  });
 });
 
 test("a user exports of itself what it may read, and of its attributes those whose definition lets it, in its events too", async () => {
