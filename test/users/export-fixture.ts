@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
+import { expect } from "vitest";
 import type { Database } from "../../src/db/orm.ts";
 import { Access } from "../../src/gen/muster/v1/access_pb.ts";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
@@ -124,6 +125,21 @@ const addIdentity = async (db: Database, projectId: string, userId: string) => {
   );
 };
 
+/** The suspension that is in force, as its message says it. */
+export const SUSPENSION = {
+  id: expect.any(String),
+  reason: "Spam",
+  start_time: expect.stringMatching(/^2026-01-01T00:00:00(\.000)?Z$/),
+  end_time: expect.stringMatching(/^2096-10-02T07:06:40(\.000)?Z$/),
+};
+
+const addAuditEntry = (db: Database, projectId: string, userId: string) =>
+  db.pool.query(
+    `insert into audit_entries (project_id, create_time, method, actor_kind, user_id, target, details)
+     values ($1, '2026-01-01T00:00:00Z', 'SessionService/DeleteSession', 'operator', $2, 'session/1', '{"others": true}')`,
+    [projectId, userId],
+  );
+
 /** A user of whom every column that is exported holds something. Mail is for the address that its project's codes are sent to. */
 export async function fullUser(db: Database, project: TestProject) {
   const users = project.system(UserService);
@@ -161,11 +177,7 @@ export async function fullUser(db: Database, project: TestProject) {
     "update events set origin = 'moderation' where user_id = $1 and data -> 'suspension' ->> 'reason' = 'Spam'",
     [id],
   );
-  await db.pool.query(
-    `insert into audit_entries (project_id, create_time, method, actor_kind, user_id, target, details)
-     values ($1, '2026-01-01T00:00:00Z', 'SessionService/DeleteSession', 'operator', $2, 'session/1', '{"others": true}')`,
-    [project.id, id],
-  );
+  await addAuditEntry(db, project.id, id);
   await db.pool.query("update users set guest = true, last_active_time = '2026-01-01T00:00:05Z' where id = $1", [id]);
   return { id, users, signedToken, tokenId: token?.id ?? "" };
 }

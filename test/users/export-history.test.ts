@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { startMailServer } from "../support/mail-server.ts";
 import { startApp } from "../support/start-app.ts";
-import { exportOf, fullUser } from "./export-fixture.ts";
+import { exportOf, fullUser, SUSPENSION } from "./export-fixture.ts";
 
 const mail = await startMailServer();
 const app = await startApp({

@@ -5,7 +5,7 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { startMailServer } from "../support/mail-server.ts";
 import { reasonOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
-import { byId, exportOf, fullUser, IDENTITY, PASSWORD, textOf } from "./export-fixture.ts";
+import { byId, exportOf, fullUser, IDENTITY, PASSWORD, SUSPENSION, textOf } from "./export-fixture.ts";
 
 const mail = await startMailServer();
 const app = await startApp({
@@ -15,14 +15,6 @@ const { db, client } = app;
 const project = await app.project();
 const { id, users, signedToken, tokenId } = await fullUser(db, project);
 const NOW = "2026-01-01T00:00:00.000Z";
-
-/** The suspension as its message says it. */
-const SUSPENSION = {
-  id: expect.any(String),
-  reason: "Spam",
-  start_time: expect.stringMatching(/^2026-01-01T00:00:00(\.000)?Z$/),
-  end_time: expect.stringMatching(/^2096-10-02T07:06:40(\.000)?Z$/),
-};
 
 /** The profile, but for what is said by `getUser` alone. */
 const USER = {
