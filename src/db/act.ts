@@ -22,3 +22,13 @@ export interface ActFacts {
   /** What the caller said of where the change comes from. */
   readonly origin?: string | undefined;
 }
+
+/** An act of which all is known beforehand. */
+export const actOf = (facts: ActFacts, committed: Act["committed"]): Act => ({
+  facts: JSON.stringify(facts),
+  committed,
+});
+
+/** What the server does by itself; `method` as `job/purge-guests`. */
+export const serverAct = (method: string, committed: Act["committed"]): Act =>
+  actOf({ method, actor_kind: "server" }, committed);

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { Act } from "../db/act.ts";
 
 /** An event as it is written. */
 export interface NewEvent {
@@ -10,8 +11,8 @@ export interface NewEvent {
   readonly userId?: string;
   /** The typed message of `event.proto` in JSON, with the field names of the proto. */
   readonly data: object;
-  /** What the caller said of where the change comes from. */
-  readonly origin?: string;
+  /** What is being done, whose origin the event names. */
+  readonly act?: Pick<Act, "facts">;
   readonly createTime: Date;
 }
 
@@ -21,14 +22,14 @@ export const EVENTS_CHANNEL = "muster_events";
 /** Appends an event in the transaction of `em`: it exists if and only if the change does. */
 export async function appendEvent(em: SqlEntityManager, event: NewEvent): Promise<void> {
   await em.execute(
-    `insert into events (project_id, id, type, user_id, data, origin, create_time) values (?, ?, ?, ?, ?, ?, ?)`,
+    `insert into events (project_id, id, type, user_id, data, origin, create_time) values (?, ?, ?, ?, ?, ?::jsonb ->> 'origin', ?)`,
     [
       event.projectId,
       event.id,
       event.type,
       event.userId ?? null,
       JSON.stringify(event.data),
-      event.origin ?? null,
+      event.act?.facts ?? null,
       event.createTime,
     ],
   );
