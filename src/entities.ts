@@ -12,6 +12,7 @@ import { TokenEntity } from "./tokens/token.entity.ts";
 import { AttributeDefinitionEntity } from "./users/attribute-definition.entity.ts";
 import { LocatorCodeEntity } from "./users/locator-code.entity.ts";
 import { DeletedUserEntity, UserEntity } from "./users/user.entity.ts";
+import { WebhookEntity } from "./webhooks/webhook.entity.ts";
 
 /** Every entity of every feature: what MikroORM is opened with. */
 export const ENTITIES: EntitySchema[] = [
@@ -29,4 +30,5 @@ export const ENTITIES: EntitySchema[] = [
   ExternalKeyEntity,
   ProviderEntity,
   IdentityEntity,
+  WebhookEntity,
 ];

@@ -81,6 +81,7 @@ export const ERRORS = {
   REFRESH_TOKEN_REUSED: { code: "unauthenticated", message: "The refresh token was used before; its session is ended" },
   RESET_TOKEN_INVALID: { code: "invalid_argument", message: "The link is not valid, or no longer" },
   PASSWORD_RESET_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot reset passwords" },
+  WEBHOOK_NOT_FOUND: { code: "not_found", message: "No such webhook" },
   WATCH_NOT_FOUND: { code: "not_found", message: "No such watch" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 

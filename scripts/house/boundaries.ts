@@ -114,6 +114,7 @@ const FEATURES = [
     packages: ["jose"],
   },
   { name: "presence", others: ["users/users.ts"], packages: [] },
+  { name: "webhooks", others: ["projects/projects.ts"], packages: [] },
 ];
 
 /** What every feature hands something to: its events, its jobs, and what it holds of a user. */

@@ -20,6 +20,7 @@ const FOREIGN_KEY: Readonly<Record<string, Reason>> = {
   signing_keys_project_id_fkey: "PROJECT_NOT_FOUND",
   external_keys_project_id_fkey: "PROJECT_NOT_FOUND",
   external_jwts_project_id_fkey: "PROJECT_NOT_FOUND",
+  webhooks_project_id_fkey: "PROJECT_NOT_FOUND",
   tokens_user: "USER_NOT_FOUND",
   presences_user: "USER_NOT_FOUND",
   sessions_user: "USER_NOT_FOUND",

@@ -16,6 +16,7 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   external_keys: "keys of the project's own system, which signs for all its users",
   external_jwts: "digests of what JWTs call themselves, which nobody can be found by",
   providers: "who else may prove a user, not whom",
+  webhooks: "where events are sent to, not what is sent",
   attribute_definitions: "what values users may have, not those they have",
   deleted_users: "ids of users that are gone: there is nobody to export",
   avatar_removals: "objects that are no user's any more, to be removed from a bucket",
