@@ -5,16 +5,19 @@ import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { type Bench, createBench, startDatabase } from "./harness/bench.ts";
 import { measureCalls } from "./harness/measure-calls.ts";
+import { makeRoll, type Roll } from "./harness/roll.ts";
 import { type Figure, loadRow, type Row } from "./harness/row.ts";
 import { surroundings } from "./harness/surroundings.ts";
 import { heading, tableLine } from "./harness/table.ts";
 import { ratioOf, targetText, verdictOf } from "./harness/verdict.ts";
 
-const USAGE = `npm run bench -- [row …] [--rounds n] [--users n] [--profile] [--list]
+const USAGE = `npm run bench -- [row …] [--rounds n] [--users n | --rolls n,…] [--profile] [--list]
 
   Without a row: all of them.
   --rounds n   how often floor and subject take turns, 1 to 50 (5)
   --users n    how many users a roll has that is listed, 1000 to 10000000 (100000)
+  --rolls n,…  how the rows of calls grow: each of them once for each of these numbers of users that its project has beforehand, such as
+               10000,100000,1000000
   --profile    also writes a CPU profile of the server for each line to bench/results/profiles
   --list       names the rows
 `;
@@ -24,13 +27,18 @@ const RESULTS = join(import.meta.dirname, "results");
 /** What came of a row: its figures, or why there are none. */
 interface Outcome {
   readonly row: string;
+  /** How many users its project had beforehand, if that was asked for. */
+  readonly roll?: number;
   readonly figures?: readonly Figure[];
   readonly failure?: string;
   readonly seconds: number;
 }
 
+type Rows = ReadonlyMap<string, { readonly row: Row; readonly url: string }>;
+type Database = Awaited<ReturnType<typeof startDatabase>>;
+
 /** The rows by their names, which are those of their files. */
-async function findRows(): Promise<Map<string, { row: Row; url: string }>> {
+async function findRows(): Promise<Rows> {
   const folder = new URL("./rows/", import.meta.url);
   const files = (await readdir(folder)).filter((file) => file.endsWith(".ts")).toSorted();
   const urls = files.map((file) => new URL(file, folder).href);
@@ -79,8 +87,52 @@ function summary(outcomes: readonly Outcome[]): string {
   return `${met} targets met, ${verdicts.length - met} fall short, ${failed} rows not measured`;
 }
 
+interface Wanted {
+  readonly rows: Rows;
+  readonly rounds: number;
+  readonly users: number;
+  readonly rolls: readonly number[];
+  readonly profiles: string | undefined;
+}
+
+/** What the command line asks for; undefined, and told why, if that cannot be. */
+function wantedOf(rows: Rows, positionals: readonly string[], values: Record<"rounds" | "users" | "rolls", string>) {
+  const [rounds, users] = [Number(values.rounds), Number(values.users)];
+  const rolls = values.rolls === "" ? [] : values.rolls.split(",").map(Number);
+  const unknown = positionals.filter((name) => !rows.has(name));
+  const isSound = isWithin(rounds, 1, 50) && [users, ...rolls].every((count) => isWithin(count, 1_000, 10_000_000));
+  if (unknown.length === 0 && isSound) {
+    const named = [...rows].filter(([name]) => positionals.length === 0 || positionals.includes(name));
+    return { rows: new Map(named), rounds, users, rolls };
+  }
+  console.error(unknown.length > 0 ? `There is no row ${unknown.join(", ")}.\n\n${USAGE}` : USAGE);
+  return undefined;
+}
+
+/** Measures the rows, one after the other, all from the same roll. */
+async function* outcomesOf({ rows, rounds, users, profiles }: Wanted, database: Database, roll?: Roll) {
+  for (const [name, it] of rows) {
+    if (roll && !("cases" in it.row)) continue;
+    await using bench = createBench({ rounds, users: roll?.users ?? users, database, roll, profiles });
+    const outcome = { ...(await measure(bench, name, it)), ...(roll && { roll: roll.users }) };
+    print(outcome);
+    yield outcome;
+  }
+}
+
+async function* measureAll(wanted: Wanted): AsyncGenerator<Outcome> {
+  await using database = await startDatabase();
+  console.log(heading());
+  if (wanted.rolls.length === 0) yield* outcomesOf(wanted, database);
+  for (const users of wanted.rolls) {
+    console.log(`With ${users.toLocaleString("en")} users beforehand:`);
+    yield* outcomesOf(wanted, database, await makeRoll(database.address, users));
+  }
+}
+
 async function main(): Promise<void> {
-  const options = { help: flag, list: flag, profile: flag, rounds: text("5"), users: text("100000") } as const;
+  const numbers = { rounds: text("5"), users: text("100000"), rolls: text("") } as const;
+  const options = { help: flag, list: flag, profile: flag, ...numbers } as const;
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const rows = await findRows();
   if (values.help) return console.log(USAGE);
@@ -88,28 +140,17 @@ async function main(): Promise<void> {
     for (const [name, { row }] of rows) console.log(`${name.padEnd(20)} ${row.about}; beside ${row.floor}`);
     return;
   }
-  const [rounds, users] = [Number(values.rounds), Number(values.users)];
-  const unknown = positionals.filter((name) => !rows.has(name));
-  if (unknown.length > 0 || !isWithin(rounds, 1, 50) || !isWithin(users, 1_000, 10_000_000)) {
-    console.error(unknown.length > 0 ? `There is no row ${unknown.join(", ")}.\n\n${USAGE}` : USAGE);
+  const wanted = wantedOf(rows, positionals, values);
+  if (!wanted) {
     process.exitCode = 2;
     return;
   }
   const [load = 0] = loadavg();
   if (load > availableParallelism() / 2)
     console.log(`The machine is busy (load ${load.toFixed(1)}): latencies and rates will be worse than they are.`);
-  const outcomes: Outcome[] = [];
-  await using database = await startDatabase();
-  console.log(heading());
-  for (const [name, it] of rows) {
-    if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const profiles = values.profile ? join(RESULTS, "profiles") : undefined;
-    await using bench = createBench({ rounds, users, database, profiles });
-    const outcome = await measure(bench, name, it);
-    outcomes.push(outcome);
-    print(outcome);
-  }
-  console.log(`${summary(outcomes)}; written to ${await writeDown(outcomes, rounds)}`);
+  const profiles = values.profile ? join(RESULTS, "profiles") : undefined;
+  const outcomes = await Array.fromAsync(measureAll({ ...wanted, profiles }));
+  console.log(`${summary(outcomes)}; written to ${await writeDown(outcomes, wanted.rounds)}`);
   if (outcomes.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
 }
 

@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { startEmbeddedPostgres } from "../../src/db/embedded-postgres.ts";
-import { connectionOptions, type DatabaseAddress } from "../../src/db/orm.ts";
+import type { DatabaseAddress } from "../../src/db/orm.ts";
 import { type Child, spawnChild } from "./child.ts";
+import { newDatabase, newKeys, type Roll } from "./roll.ts";
 import type { SubjectOptions } from "./subject-process.ts";
 import { makeTenant, type Tenant } from "./tenant.ts";
 
@@ -49,12 +48,14 @@ export interface BenchOptions {
   /** How many users a large roll has. */
   readonly users: number;
   readonly database: { readonly folder: string; readonly address: DatabaseAddress };
+  /** What each row starts from; undefined: an empty database. */
+  readonly roll?: Roll | undefined;
   /** Takes CPU profiles; undefined: none are taken. */
   readonly profiles: string | undefined;
 }
 
 /** The tools of one row. */
-export function createBench({ rounds, users, database, profiles }: BenchOptions): Bench {
+export function createBench({ rounds, users, database, roll, profiles }: BenchOptions): Bench {
   const resources = new AsyncDisposableStack();
   const start = (script: string) => resources.use(spawnChild(script));
   return {
@@ -64,15 +65,14 @@ export function createBench({ rounds, users, database, profiles }: BenchOptions)
     async startMuster(beside, special) {
       const process = start("subject-process.ts");
       const options = beside?.options ?? {
-        database: await newDatabase(database.address),
-        operatorKey: `mop_${randomBytes(32).toString("base64url")}`,
-        encryptionKey: randomBytes(32),
+        database: await newDatabase(database.address, roll?.template),
+        ...(roll?.keys ?? newKeys()),
         ...special,
       };
       const url = await process.ask<string>("start", options);
       return { process, url, port: Number(new URL(url).port), options };
     },
-    makeTenant: async ({ url, options }) => resources.use(await makeTenant(url, options, users)),
+    makeTenant: async ({ url, options }) => resources.use(await makeTenant(url, options, users, roll?.tenant)),
     async profiled(name, process, work) {
       if (!profiles) return work();
       await process.ask("startProfile");
@@ -83,13 +83,4 @@ export function createBench({ rounds, users, database, profiles }: BenchOptions)
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-async function newDatabase(address: DatabaseAddress): Promise<DatabaseAddress> {
-  const database = `bench_${randomBytes(6).toString("hex")}`;
-  const client = new pg.Client(connectionOptions(address));
-  await client.connect();
-  await client.query(`create database ${database}`);
-  await client.end();
-  return { ...address, database };
 }

@@ -41,8 +41,16 @@ export interface SeededSession {
 /** A batch of BatchUpsertUsers. */
 const BATCH = 1_000;
 
-/** Makes a project with an access key. `largeRoll`: how many users `generateUsers` makes. */
-export async function makeTenant(url: string, options: SubjectOptions, largeRoll: number): Promise<Tenant> {
+/**
+ * Makes a project with an access key. `largeRoll`: how many users `generateUsers` makes. `existing`: takes a project that is there, and that
+ * has them already.
+ */
+export async function makeTenant(
+  url: string,
+  options: SubjectOptions,
+  largeRoll: number,
+  existing?: Pick<Tenant, "projectId" | "accessKey">,
+): Promise<Tenant> {
   const sessionManager = new Http2SessionManager(url);
   const clientOf = <S extends DescService>(service: S, credential: string): Client<S> => {
     const transport = createGrpcTransport({
@@ -57,10 +65,7 @@ export async function makeTenant(url: string, options: SubjectOptions, largeRoll
     });
     return createClient(service, transport);
   };
-  const projects = clientOf(ProjectService, options.operatorKey);
-  const { project } = await projects.createProject({ displayName: "Bench" });
-  const projectId = project?.id ?? "";
-  const { accessKey } = await projects.createAccessKey({ projectId });
+  const { projectId, accessKey } = existing ?? (await makeProject(clientOf(ProjectService, options.operatorKey)));
   const client: Tenant["client"] = (service) => clientOf(service, accessKey);
   return {
     projectId,
@@ -70,6 +75,7 @@ export async function makeTenant(url: string, options: SubjectOptions, largeRoll
     another: () => makeTenant(url, options, largeRoll),
     makeUsers: (count) => makeUsers(client(UserService), count),
     async generateUsers() {
+      if (existing) return largeRoll;
       const pool = new pg.Pool(connectionOptions(options.database));
       await generateUsers(pool, projectId, largeRoll);
       await pool.end();
@@ -84,6 +90,13 @@ export async function makeTenant(url: string, options: SubjectOptions, largeRoll
     signingKey: () => readSigningKey(options, projectId),
     [Symbol.dispose]: () => sessionManager.abort(),
   };
+}
+
+async function makeProject(projects: Client<typeof ProjectService>) {
+  const { project } = await projects.createProject({ displayName: "Bench" });
+  const projectId = project?.id ?? "";
+  const { accessKey } = await projects.createAccessKey({ projectId });
+  return { projectId, accessKey };
 }
 
 /** A user of the bench; those of equal numbers are equal. */
