@@ -39,7 +39,7 @@ export const ERRORS = {
   LOGIN_TAKEN: { code: "already_exists", message: "Another user has this login" },
   LOCATOR_TAKEN: { code: "already_exists", message: "Another user has this email or phone" },
   EXTERNAL_ID_TAKEN: { code: "already_exists", message: "Another user has this external id" },
-  ETAG_MISMATCH: { code: "aborted", message: "The user has changed since it was read" },
+  ETAG_MISMATCH: { code: "aborted", message: "It has changed since it was read" },
   CONFLICT: { code: "aborted", message: "The change collided with others; try again" },
   RATE_LIMITED: { code: "resource_exhausted", message: "Too many calls; try again later" },
   MESSAGE_TOO_LARGE: { code: "resource_exhausted", message: "The message is larger than allowed" },
@@ -82,6 +82,7 @@ export const ERRORS = {
   RESET_TOKEN_INVALID: { code: "invalid_argument", message: "The link is not valid, or no longer" },
   PASSWORD_RESET_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot reset passwords" },
   WEBHOOK_NOT_FOUND: { code: "not_found", message: "No such webhook" },
+  WEBHOOKS_FULL: { code: "failed_precondition", message: "The project has 20 webhooks" },
   WATCH_NOT_FOUND: { code: "not_found", message: "No such watch" },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 

@@ -81,6 +81,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     announceEvents,
     externalAuth: createExternalProviders({ db, clock, logger, sealer, egress, keySets }),
     projects,
+    egress,
     sealer,
     revocations,
     suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd, endPresence: presence.end })),

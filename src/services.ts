@@ -5,6 +5,7 @@ import { externalKeyService } from "./external-auth/external-key-service.ts";
 import { identityService } from "./external-auth/identity-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
+import { EventService } from "./gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
@@ -26,6 +27,7 @@ import type { Sessions } from "./sessions/sessions.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { profileChange, userMessage } from "./users/user-message.ts";
 import { userService } from "./users/user-service.ts";
+import { webhookService } from "./webhooks/webhook-service.ts";
 
 const MIB = 1024 * 1024;
 
@@ -37,6 +39,7 @@ export const SERVICES = [
   TokenService,
   ExternalAuthService,
   PresenceService,
+  EventService,
 ] as const;
 
 /**
@@ -84,6 +87,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
   });
   router.service(ExternalAuthService, externalAuthService(features, grants));
   router.service(PresenceService, presenceService(presence, { streams, pageTokens, statusOf: statusFor }));
+  router.service(EventService, eventService(ports, features));
 }
 
 /** ExternalAuthService of its parts. */
@@ -100,6 +104,12 @@ function externalAuthService(
     ...identityService({ ...grants, ...externalUsers, proveUser, hasExternalKey }),
   };
 }
+
+/** EventService of its parts. */
+const eventService = (
+  { db, clock, newId }: FeaturePorts,
+  { sealer, egress }: Features,
+): ServiceImpl<typeof EventService> => webhookService({ db, clock, newId, sealer, egress });
 
 /** Whose pages may call. */
 export const pageOrigins = ({ publicUrl }: FeaturePorts, { projects }: Features): PageOrigins => ({

@@ -29,6 +29,7 @@ const FOUNDATION = [
   "**/clock.ts",
   "**/ids.ts",
   "**/errors.ts",
+  "**/etag.ts",
   "**/logger.ts",
   "**/sealing.ts",
   "**/page-tokens.ts",
@@ -36,7 +37,7 @@ const FOUNDATION = [
   ...NODE,
 ];
 /** How HTTP leaves the process. */
-const EGRESS = "**/egress/egress.ts";
+const EGRESS = ["**/egress/egress.ts", "**/egress/check-url.ts"];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
 const DATABASE = [
@@ -131,7 +132,7 @@ const ALL_FEATURES = FEATURES.map(({ name }) => `**/${name}/**`);
 
 function featureRooms({ name, others, packages }: (typeof FEATURES)[number]): Room[] {
   const folder = `src/${name}`;
-  const use = [...FOUNDATION, ...DATABASE, EGRESS, "@mikro-orm/**", "pg", ...packages];
+  const use = [...FOUNDATION, ...DATABASE, ...EGRESS, "@mikro-orm/**", "pg", ...packages];
   const elsewhere = [...TO_ALL, ...others].map((file) => `**/${file}`);
   const own = [BESIDE, "./*/*", "-./*-service.ts", "-./*-message.ts", "-./*-export.ts", "-./*-routes.ts"];
   return [
@@ -201,7 +202,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "senders/",
     files: ["src/senders/**"],
-    mayImport: [BESIDE, ...FOUNDATION, "../db/make-folder.ts", "nodemailer", EGRESS],
+    mayImport: [BESIDE, ...FOUNDATION, "../db/make-folder.ts", "nodemailer", ...EGRESS],
   },
   {
     name: "egress/",
@@ -256,7 +257,7 @@ export const ROOMS: readonly Room[] = [
       "./db/**",
       "./rpc/**",
       "./senders/senders.ts",
-      EGRESS,
+      ...EGRESS,
       "./egress/create-egress.ts",
       "./jobs/jobs.ts",
       ...ALL_FEATURES,

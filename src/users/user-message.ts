@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type FieldMask, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { invalid } from "../errors.ts";
+import { etagOf } from "../etag.ts";
 import { type User as UserMessage, UserSchema } from "../gen/muster/v1/user_pb.ts";
 import type { AttributeWriter } from "./attribute-definition.entity.ts";
 import { attributesChange, attributesMessage } from "./attribute-message.ts";
@@ -29,7 +30,7 @@ export function userMessage(user: UserRow): UserMessage {
     guest: user.guest,
     createTime: timestampFromDate(user.createTime),
     updateTime: timestampFromDate(user.updateTime),
-    etag: etagOf(user),
+    etag: etagOf(user.version),
   };
   for (const name of ["login", "name", "email", "phone", "avatarUrl", "bio", "website", "timeZone"] as const)
     if (user[name] !== null) init[name] = user[name];
@@ -41,15 +42,6 @@ export function userMessage(user: UserRow): UserMessage {
   if (user.suspensions.length > 0) init["suspensions"] = user.suspensions.map(suspensionMessage);
   if (user.lastActiveTime) init["lastActiveTime"] = timestampFromDate(user.lastActiveTime);
   return create(UserSchema, init as Init);
-}
-
-const etagOf = ({ version }: UserRow): string => `v${version}`;
-
-/** The version an etag stands for; undefined for an empty one; one that no user ever has for what is no etag. */
-export function versionOf(etag: string): number | undefined {
-  if (etag === "") return undefined;
-  const version = /^v([1-9][0-9]{0,8})$/.exec(etag)?.[1];
-  return version ? Number(version) : 0;
 }
 
 function dateMessage(date: string) {

@@ -1,6 +1,7 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { MusterError, type Violation } from "../errors.ts";
+import { versionOf } from "../etag.ts";
 import type { Status } from "../gen/google/rpc/status_pb.ts";
 import {
   UpsertOutcome,
@@ -34,7 +35,7 @@ import { type SuspensionPorts, suspendUser } from "./suspend-user.ts";
 import { suspensionOf } from "./suspension-message.ts";
 import { updateUser } from "./update-user.ts";
 import { type UserInput, upsertUser } from "./upsert-user.ts";
-import { profileChange, userMessage, versionOf } from "./user-message.ts";
+import { profileChange, userMessage } from "./user-message.ts";
 import { userKeyOf } from "./user-ref-message.ts";
 import { verifyLocator } from "./verify-locator.ts";
 

@@ -20,7 +20,7 @@ export interface KeptSecrets {
   readonly id: string;
   readonly sealedSecrets: Uint8Array;
   /** Until when the second one signs. */
-  readonly previousSecretUntil: Date | null;
+  readonly previousSecretUntil?: Date | null | undefined;
 }
 
 /** A new secret: 256 random bits. */
@@ -45,6 +45,5 @@ export function webhookSecrets(sealer: Sealer, kept: KeptSecrets, nowMs: number)
   const { projectId, id, sealedSecrets, previousSecretUntil } = kept;
   const texts = JSON.parse(sealer.open(sealedSecrets, sealContext(projectId, id)).toString()) as [string, ...string[]];
   const [current, previous] = texts.map((text) => Buffer.from(text, "base64")) as [Buffer, Buffer?];
-  const isInOverlap = previousSecretUntil !== null && nowMs < previousSecretUntil.getTime();
-  return previous && isInOverlap ? [current, previous] : [current];
+  return previous && previousSecretUntil && nowMs < previousSecretUntil.getTime() ? [current, previous] : [current];
 }

@@ -4,6 +4,7 @@ import type { Client } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { Access, access } from "../../src/gen/muster/v1/access_pb.ts";
+import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
@@ -32,6 +33,7 @@ interface World {
   presences: Client<typeof PresenceService>;
   projects: Client<typeof ProjectService>;
   auth: Client<typeof ExternalAuthService>;
+  events: Client<typeof EventService>;
 }
 
 async function newWorld(): Promise<World> {
@@ -46,6 +48,8 @@ async function newWorld(): Promise<World> {
   const auth = system(ExternalAuthService);
   const issuer = { case: "oidc", value: { issuer: "https://issuer.example", clientId: "app" } } as const;
   await auth.createProvider({ provider: { id: PROVIDER, config: issuer } });
+  const events = system(EventService);
+  const { webhook } = await events.createWebhook({ webhook: { url: "https://receiver.example" } });
   const { signedToken, token } = await system(TokenService).issueToken({ ref: refOf(0) });
   const { key } = await projects.createAccessKey({});
   const { user } = await users.suspendUser({ ref: refOf(0), suspension: { reason: "x" } });
@@ -59,10 +63,11 @@ async function newWorld(): Promise<World> {
       tokenId: token?.id ?? "",
       keyId: key?.id ?? "",
       suspensionId,
+      webhookId: webhook?.id ?? "",
       ...grantOf(grant),
     },
     client: (method) => app.client(method.parent, credential[principalOf(method)]) as unknown as Client<never>,
-    ...{ auth, users, projects, presences: system(PresenceService) },
+    ...{ auth, events, users, projects, presences: system(PresenceService) },
   };
 }
 
@@ -103,8 +108,11 @@ function ofBatch(answer: Message): Outcome {
 }
 
 /** What the server has of what an answer tells. */
-async function stored({ users, presences, projects, auth }: World, answer: Message): Promise<[DescMethod, Message][]> {
-  const { user, presence, project, key, definition, provider, identity } = answer as unknown as Record<
+async function stored(
+  { users, presences, projects, auth, events }: World,
+  answer: Message,
+): Promise<[DescMethod, Message][]> {
+  const { user, presence, project, key, definition, provider, identity, webhook } = answer as unknown as Record<
     string,
     { id: string; userId?: string } | undefined
   >;
@@ -121,6 +129,7 @@ async function stored({ users, presences, projects, auth }: World, answer: Messa
   }
   if (key) return [[ProjectService.method.listAccessKeys, await projects.listAccessKeys({})]];
   if (provider) return [[ExternalAuthService.method.getProvider, await auth.getProvider({ provider: provider.id })]];
+  if (webhook) return [[EventService.method.listWebhooks, await events.listWebhooks({})]];
   if (definition) return [[UserService.method.listAttributeDefinitions, await users.listAttributeDefinitions({})]];
   return [];
 }
@@ -154,9 +163,15 @@ async function fateIn(world: World, method: DescMethod, place: StringPlace, text
 }
 
 /** Those that change the one thing that they all are about. */
-const ONE_BY_ONE = ["UpdateProject", "UpdateProvider"];
+const ONE_BY_ONE = ["UpdateProject", "UpdateProvider", "UpdateWebhook"];
 /** How many calls a project takes of those that leave less for the next place: of keys, and of logins in two places. */
-const MOST: Record<string, number> = { CreateAccessKey: 90, CreateProvider: 45, LinkIdentity: 200, SignUp: 1_000 };
+const MOST: Record<string, number> = {
+  CreateWebhook: 19,
+  CreateAccessKey: 90,
+  CreateProvider: 45,
+  LinkIdentity: 200,
+  SignUp: 1_000,
+};
 
 async function fatesIn(given: World, method: DescMethod, place: StringPlace, strings: readonly string[]) {
   const atOnce = ONE_BY_ONE.includes(method.name) ? 1 : SLOTS;
@@ -198,6 +213,8 @@ const NARROW = [
   "muster.v1.User.phone",
   "muster.v1.User.time_zone",
   "muster.v1.User.website",
+  "muster.v1.Webhook.event_types",
+  "muster.v1.Webhook.url",
 ];
 
 /** A provider is one, and of one kind, for good. */

@@ -1,6 +1,7 @@
 import { type DescMethod, type DescService, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import type { createClient } from "@connectrpc/connect";
 import { afterAll, describe, expect, test } from "vitest";
+import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "../../src/gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
@@ -45,6 +46,10 @@ const theirKeys = (await theirs.system(TokenService).listSigningKeys({})).keys.m
 await theirs
   .system(PresenceService)
   .setPresence({ ref: { ref: { case: "id", value: userId } }, presence: { status: "secretStatus" } });
+const { webhook: theirWebhook } = await theirs
+  .system(EventService)
+  .createWebhook({ webhook: { url: "https://secret-receiver.example" } });
+const webhookId = theirWebhook?.id ?? "";
 const watching = new AbortController();
 const theirStream = theirs
   .system(PresenceService)
@@ -146,6 +151,11 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   WatchPresence: [{ refs: [{ id: userId }] }, "answered"],
   CountPresence: [{}, "answered"],
   ListPresence: [{}, "answered"],
+  CreateWebhook: [{ webhook: { url: "https://mine.example" } }, "answered"],
+  ListWebhooks: [{}, "answered"],
+  UpdateWebhook: [{ webhook: { id: webhookId, disabled: true } }, "WEBHOOK_NOT_FOUND"],
+  RotateWebhookSecret: [{ webhookId, revokePrevious: true }, "WEBHOOK_NOT_FOUND"],
+  DeleteWebhook: [{ webhookId }, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 
@@ -183,6 +193,7 @@ async function outcomeOf(service: DescService, method: DescMethod): Promise<stri
     theirExternal?.keyId ?? "",
     "secretSubject",
     "secretStatus",
+    "secret-receiver",
     theirs.id,
     key,
     theirRevoked,
@@ -207,6 +218,7 @@ describe("with another project's ids, `.system` learns nothing and changes nothi
     expect(session?.refreshTokenExpireTime).toEqual(theirGrant?.refreshTokenExpireTime);
     const { provider: theirProvider } = await theirs.system(ExternalAuthService).getProvider({ provider: "theirs" });
     expect(theirProvider).toMatchObject({ disabled: false, config });
+    expect((await theirs.system(EventService).listWebhooks({})).webhooks).toEqual([theirWebhook]);
     const external = await theirs.system(ExternalAuthService).listExternalKeys({});
     expect(external.keys).toEqual([theirExternal]);
     const { identities } = await theirs.system(ExternalAuthService).listIdentities({ ref: theirIdentity.ref });

@@ -27,6 +27,7 @@ const FATES: Record<string, Fate> = {
   "FirebaseConfig.firebase_project_id": "kept",
   "FirebaseConfig.keys_uri": "kept",
   "GenerateExternalKey.algorithm": "asked",
+  "DeleteWebhookRequest.webhook_id": "asked",
   "GetProviderRequest.provider": "asked",
   "GuestCredential.name": as("User.name"),
   "HttpConfig.body": "kept",
@@ -78,6 +79,7 @@ const FATES: Record<string, Fate> = {
   "RotateExternalKeyRequest.jwk": "asked",
   "RotateExternalKeyRequest.jwks_uri": "asked",
   "RotateExternalKeyRequest.public_key_pem": "asked",
+  "RotateWebhookSecretRequest.webhook_id": "asked",
   "SetAttributesRequest.attributes{key}": as("User.attributes{key}"),
   "SetPasswordRequest.password": "asked",
   "SignInWithProviderRequest.credential": "asked",
@@ -90,6 +92,7 @@ const FATES: Record<string, Fate> = {
   "Suspension.reason": "kept",
   "UpdateProjectRequest.display_name": as("Project.display_name"),
   "UpdateUserRequest.etag": "asked",
+  "UpdateWebhookRequest.etag": "asked",
   "UpdateWatchRequest.watch_id": "asked",
   "UpsertUserRequest.external_id": as("User.external_id"),
   "UnlinkIdentityRequest.provider": "asked",
@@ -120,6 +123,11 @@ const FATES: Record<string, Fate> = {
   "VerifyExternalUserRequest.user_jwt": "asked",
   "VerifyLocatorRequest.code": "asked",
   "VerifyTokenRequest.token": "asked",
+  "Webhook.description": "kept",
+  "Webhook.etag": "ignored",
+  "Webhook.event_types": "kept",
+  "Webhook.id": "asked",
+  "Webhook.url": "kept",
 };
 /** Fields that are called so name where a call belongs or goes on. */
 const NAMING = /\.(project_id|session_id|token_id|page_token|resume_token|refresh_token)$/;

@@ -30,6 +30,7 @@ const FRESH: Record<string, Init> = {
   "muster.v1.HttpResponseMapping": { subject: "/id" },
   "muster.v1.PasswordCredential": { identifier: { case: "login", value: "nobody" }, password: "x" },
   "muster.v1.Presence": { status: "online" },
+  "muster.v1.Webhook": { url: "https://receiver.example/events" },
   "muster.v1.Suspension": { reason: "x" },
 };
 export const fresh = (type: string): Init => FRESH[type] ?? {};
@@ -43,6 +44,7 @@ export interface Things {
   readonly suspensionId: string;
   readonly sessionId: string;
   readonly refreshToken: string;
+  readonly webhookId: string;
 }
 
 /** What a method is asked for beside its `ref`, `refs` and `project_id`, where it has to be asked for something. */
@@ -54,9 +56,11 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   CreateSession: () => ({ credential: { case: "guest", value: {} } }),
   CreateProject: () => ({ displayName: "P" }),
   CreateProvider: () => ({ provider: { id: `p-${randomUUID()}`, config: OIDC } }),
+  CreateWebhook: () => ({ webhook: fresh("muster.v1.Webhook") }),
   DefineAttribute: () => ({ definition: fresh("muster.v1.AttributeDefinition") }),
   DeleteAttributeDefinition: () => ({ key: "spare" }),
   DeleteProvider: () => ({ provider: "spare" }),
+  DeleteWebhook: () => ({ webhookId: randomUUID() }),
   DeleteSession: ({ sessionId }) => ({ sessionId }),
   ExplainExternalToken: () => ({ userJwt: "x" }),
   ExtendToken: ({ tokenId }) => ({ tokenId }),
@@ -73,6 +77,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
   RevokeToken: ({ tokenId }) => ({ tokenId }),
   RotateExternalKey: () => ({ key: { case: "generate", value: {} } }),
+  RotateWebhookSecret: ({ webhookId }) => ({ webhookId }),
   RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),
   SetAvatar: () => ({ image: new Uint8Array([1]) }),
@@ -84,6 +89,7 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   UnlinkIdentity: () => ({ provider: PROVIDER, subject: "nobody" }),
   UpdateProject: () => ({ displayName: "P" }),
   UpdateProvider: () => ({ provider: { id: PROVIDER, config: OIDC } }),
+  UpdateWebhook: ({ webhookId }) => ({ webhook: { ...fresh("muster.v1.Webhook"), id: webhookId } }),
   UpdateUser: () => ({ user: {} }),
   VerifyExternalUser: () => ({ userJwt: "x" }),
   UpdateWatch: () => ({ watchId: "none" }),

@@ -1,7 +1,7 @@
+import { checkUrl } from "../../egress/check-url.ts";
 import type { Egress } from "../../egress/egress.ts";
 import { invalid } from "../../errors.ts";
 import { checkHttpConfig } from "./check-http-config.ts";
-import { checkUrl } from "./check-url.ts";
 import type { ProviderConfig } from "./provider.ts";
 
 /** Refuses a configuration that no credential could be checked by. REQUEST_INVALID with the field, below `provider`. */

@@ -1,7 +1,7 @@
+import { authorityOf, checkUrl } from "../../egress/check-url.ts";
 import type { Egress } from "../../egress/egress.ts";
 import { invalid } from "../../errors.ts";
 import { isJsonObject, type JsonValue, parseStrictJson } from "../../tokens/strict-json.ts";
-import { authorityOf, checkUrl } from "./check-url.ts";
 import { type HttpConfig, PLACEHOLDER, type ProviderHeaders, WITHHELD } from "./provider.ts";
 import { bodyForm, hasDotSegment, MOST_DEPTH } from "./request-form.ts";
 

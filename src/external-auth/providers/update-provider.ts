@@ -1,9 +1,9 @@
 import { LockMode } from "@mikro-orm/core";
 import { transaction } from "../../db/transaction.ts";
+import { authorityOf } from "../../egress/check-url.ts";
 import { invalid, MusterError } from "../../errors.ts";
 import type { ProjectScope } from "../../users/users.ts";
 import { checkConfig } from "./check-config.ts";
-import { authorityOf } from "./check-url.ts";
 import { ProviderEntity } from "./provider.entity.ts";
 import { type HttpConfig, type Provider, type ProviderConfig, WITHHELD } from "./provider.ts";
 import type { ProviderPorts } from "./provider-ports.ts";

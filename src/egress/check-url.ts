@@ -1,5 +1,5 @@
-import { type Egress, EgressError } from "../../egress/egress.ts";
-import { invalid } from "../../errors.ts";
+import { invalid } from "../errors.ts";
+import { type Egress, EgressError } from "./egress.ts";
 
 /** Has to be the beginning of a URL so that every reader finds the same host in it. */
 const AUTHORITY = /^https?:\/\/[^/?#@]+(?=[/?]|$)/;
