@@ -166,7 +166,7 @@ async function fateIn(world: World, method: DescMethod, place: StringPlace, text
 const ONE_BY_ONE = ["UpdateProject", "UpdateProvider", "UpdateWebhook"];
 /** How many calls a project takes of those that leave less for the next place: of keys, and of logins in two places. */
 const MOST: Record<string, number> = {
-  CreateWebhook: 19,
+  CreateWebhook: 12,
   CreateAccessKey: 90,
   CreateProvider: 45,
   LinkIdentity: 200,
