@@ -1,7 +1,9 @@
+import { appendAudit } from "../audit/append-audit.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Senders } from "../senders/senders.ts";
-import { keepPassword, mailboxOf, type ProjectScope, type UserRow, withLockedUser } from "../users/users.ts";
+import { keepPassword, mailboxOf, type UserRow, withLockedUser } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
 import type { Background } from "./background.ts";
 import type { Client } from "./create-grant.ts";
@@ -31,11 +33,11 @@ export interface PasswordChange {
  */
 export async function changePassword(
   ports: PasswordChangePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { userId, sessionId, oldPassword, password, client }: PasswordChange,
 ): Promise<UserRow> {
   const { db, clock, newId, attempts, passwords } = ports;
-  const { projectId } = scope;
+  const { projectId, act } = scope;
   const prefix = addressPrefix(client.address);
   const attempt = await attempts.admit({ projectId, identifier: ["id", userId], prefix });
   const key = { by: "id", value: userId } as const;
@@ -54,7 +56,9 @@ export async function changePassword(
     // Another call was first: what was checked is not the password any more.
     if (before !== proven.passwordId) throw new MusterError("CREDENTIALS_REJECTED");
     await forgetResets(em, projectId, userId);
-    return { user: held, ended: await endSessionsOf(em, newId, { projectId, userId, keptId: sessionId, now }) };
+    await appendAudit(em, act, { projectId, userId, details: { changed: ["password"] }, createTime: now });
+    const ended = await endSessionsOf(em, { newId, act }, { projectId, userId, keptId: sessionId, now });
+    return { user: held, ended };
   });
   if (ended > 0) ports.announceEnd();
   tellOfChange(ports, projectId, user.email);

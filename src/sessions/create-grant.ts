@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import type { SealedColumn } from "../db/sealed-column.ts";
-import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
@@ -60,7 +60,7 @@ type Created = UserRow & SessionRow & { readonly suspended: boolean };
  * Signs a user in: makes its session, with `session.created`, in one statement, and the tokens that stand on it. USER_SUSPENDED,
  * USER_NOT_FOUND; CREDENTIALS_REJECTED for a password that is not the user's any more.
  */
-export async function createGrant(ports: SessionPorts, scope: ProjectScope, input: NewGrant): Promise<SignedIn> {
+export async function createGrant(ports: SessionPorts, scope: WriteScope, input: NewGrant): Promise<SignedIn> {
   const { db, clock, newId, projects, sealer } = ports;
   const { settings } = await projects.get(scope.projectId);
   const sessionId = newId();
@@ -80,7 +80,7 @@ export async function createGrant(ports: SessionPorts, scope: ProjectScope, inpu
     newId(),
     input.passwordId ?? null,
   ];
-  const [row] = await query<Created & Record<string, unknown>>(db.pool, CREATE_SESSION, values, scope.signal);
+  const [row] = await write<Created & Record<string, unknown>>(db, scope, CREATE_SESSION, values);
   if (!row) throw new MusterError("USER_NOT_FOUND");
   if (row.suspended) throw new MusterError("USER_SUSPENDED");
   if (row.sessionId === null) throw new MusterError("CREDENTIALS_REJECTED");

@@ -1,3 +1,4 @@
+import { type WriteScope, write } from "../db/recorded.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
@@ -26,7 +27,7 @@ type Answer = UserRow & { readonly suspended: boolean } & Family;
  */
 export async function refreshSession(
   ports: SessionPorts & EndPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   token: string,
 ): Promise<Refreshed> {
   const parsed = parseRefreshToken(token);
@@ -69,7 +70,7 @@ async function readFamily(
 /** Undefined where another call was first. */
 async function rotate(
   { db, clock, projects }: SessionPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   family: Family,
   seed: Uint8Array,
 ): Promise<Answer | undefined> {
@@ -80,7 +81,7 @@ async function rotate(
     ...[scope.projectId, family.sessionId, family.userId, new Date(now), family.refreshCounter, ends.refresh],
     ...[digestOfGeneration(seed, family.generation + 1), ends.session, ends.sessionAtLatest],
   ];
-  const [row] = await query<Answer & Record<string, unknown>>(db.pool, ROTATE, values, scope.signal);
+  const [row] = await write<Answer & Record<string, unknown>>(db, scope, ROTATE, values);
   return standing(row);
 }
 

@@ -1,7 +1,9 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
-import { query, type Statement } from "../db/statement.ts";
+import { appendAuditSql } from "../audit/append-audit.ts";
+import type { Act } from "../db/act.ts";
+import { type RecordedStatement, recorded, type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
-import { blockedSql, KEYS, type LockedUser, mailboxOf, type ProjectScope } from "../users/users.ts";
+import { blockedSql, KEYS, type LockedUser, mailboxOf } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
 import type { PasswordChangePorts } from "./change-password.ts";
 import { newResetToken, RESET_TTL_MS } from "./reset-token.ts";
@@ -10,14 +12,14 @@ export interface ResetPorts extends PasswordChangePorts {
   /** The link, with `{token}` and maybe `{project_id}` in it. */
   readonly passwordResetUrl: string | undefined;
   /** Takes from a locked user the identities whose providers do not say that they verified the email, as it is compared. */
-  disownIdentities(em: SqlEntityManager, user: LockedUser, emailKey: string, now: Date): Promise<void>;
+  disownIdentities(em: SqlEntityManager, act: Act, user: LockedUser, emailKey: string, now: Date): Promise<void>;
 }
 
 /**
  * Keeps a reset for the user that has an email, unless it cannot be signed in, or has another email verified and this one not: $1 project, $2 email as it is compared, $3 time, $4 digest,
  * $5 when it ends. Gives the email as the user wrote it.
  */
-const KEEP_RESET: Statement = {
+const KEEP_RESET: RecordedStatement = recorded({
   name: "password_resets_keep",
   text: `
     with found as (
@@ -29,9 +31,14 @@ const KEEP_RESET: Statement = {
     ), kept as (
       insert into password_resets (project_id, token_digest, user_id, email_key, create_time, expire_time)
       select $1, $4, user_id, key, $3, $5 from found
-    )
+    ), audit as (${appendAuditSql({
+      from: "found",
+      projectId: "$1::uuid",
+      userId: "found.user_id",
+      createTime: "$3::timestamptz",
+    })})
     select value from found`,
-};
+});
 
 /**
  * Has a link to reset a password sent to an email, if somebody has it. All that depends on that is done after the answer.
@@ -39,7 +46,7 @@ const KEEP_RESET: Statement = {
  */
 export async function requestPasswordReset(
   ports: ResetPorts,
-  { projectId }: ProjectScope,
+  { projectId, act }: Pick<WriteScope, "projectId" | "act">,
   email: string,
   address: string,
 ): Promise<void> {
@@ -47,7 +54,7 @@ export async function requestPasswordReset(
   if (passwordResetUrl === undefined) throw new MusterError("PASSWORD_RESET_NOT_CONFIGURED");
   const { displayName } = await projects.get(projectId);
   background.add(async () => {
-    const link = await keepReset(ports, projectId, email, address, passwordResetUrl);
+    const link = await keepReset(ports, { projectId, act }, email, address, passwordResetUrl);
     if (!link) return;
     const text = `Somebody asked to reset your password for ${displayName}. This link is good for an hour, and once:\n\n${link.url}\n\nIf it was not you, you can ignore this mail.\n`;
     await ports.senders.mail.send({ to: link.to, subject: `${displayName}: reset your password`, text });
@@ -57,17 +64,18 @@ export async function requestPasswordReset(
 /** The link and where it goes; undefined where nobody has the email, or it was sent too many. */
 async function keepReset(
   { db, clock, attempts }: ResetPorts,
-  projectId: string,
+  scope: WriteScope,
   email: string,
   address: string,
   template: string,
 ) {
+  const { projectId } = scope;
   const emailKey = KEYS.email.comparable(email);
   if (!(await attempts.admitMail(projectId, emailKey, addressPrefix(address)))) return undefined;
   const { token, digest } = newResetToken();
   const now = clock.now();
   const values = [projectId, emailKey, new Date(now), digest, new Date(now + RESET_TTL_MS)];
-  const [held] = await query<{ value: string }>(db.pool, KEEP_RESET, values);
+  const [held] = await write<{ value: string }>(db, scope, KEEP_RESET, values);
   const to = held && mailboxOf(held.value);
   return to && { to, url: template.replaceAll("{project_id}", projectId).replace("{token}", token) };
 }

@@ -1,8 +1,10 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../audit/append-audit.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { beforeTimeAt, endAccess, forgetAfter } from "../revocations/revocations.ts";
-import { keepPassword, markVerified, type ProjectScope, withLockedUser } from "../users/users.ts";
+import { keepPassword, markVerified, withLockedUser } from "../users/users.ts";
 import { tellOfChange } from "./change-password.ts";
 import type { ResetPorts } from "./request-password-reset.ts";
 import { forgetResets, resetDigest } from "./reset-token.ts";
@@ -20,12 +22,12 @@ const FIND_RESET: Statement = {
  */
 export async function resetPassword(
   ports: ResetPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   token: string,
   password: string,
 ): Promise<void> {
   const { db, clock, projects, passwords } = ports;
-  const { projectId, signal } = scope;
+  const { projectId, signal, act } = scope;
   const { settings } = await projects.get(projectId);
   const digest = resetDigest(token);
   if (!digest) throw new MusterError("RESET_TOKEN_INVALID");
@@ -42,7 +44,9 @@ export async function resetPassword(
     const verified = emailKey === undefined ? undefined : markVerified(held, emailKey, now);
     if (emailKey === undefined || !verified) throw new MusterError("RESET_TOKEN_INVALID");
     // Until now anybody may have used the user under an email of somebody else, and linked what would still let it in.
-    if (verified.isNews) await ports.disownIdentities(em, held, emailKey, now);
+    if (verified.isNews) await ports.disownIdentities(em, act, held, emailKey, now);
+    const changed = ["password", ...(verified.isNews ? ["locators"] : [])];
+    await appendAudit(em, act, { projectId, userId, details: { changed }, createTime: now });
     await keepPassword(em, { projectId, userId, phc, time: now });
     await forgetResets(em, projectId, userId);
     const beforeTime = beforeTimeAt(now.getTime());

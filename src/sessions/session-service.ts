@@ -1,10 +1,11 @@
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { CreateSessionRequest, SessionService } from "../gen/muster/v1/session_service_pb.ts";
 import { type ProjectCaller, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import { signInProjectOf } from "../rpc/sign-in-project.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
-import type { ProjectScope, UserKey } from "../users/users.ts";
+import type { UserKey } from "../users/users.ts";
 import { changePassword } from "./change-password.ts";
 import type { Client } from "./create-grant.ts";
 import { endOtherSessions, endSession } from "./end-session.ts";
@@ -53,7 +54,7 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
     },
     async requestPasswordReset({ projectId: named, email }, context) {
       const { projectId, caller } = signInProjectOf(context, named);
-      await requestPasswordReset(ports, { projectId }, email, clientOf(context, caller).address);
+      await requestPasswordReset(ports, scopeFor(context, projectId), email, clientOf(context, caller).address);
       return {};
     },
     async resetPassword({ projectId: named, token, password }, context) {
@@ -85,7 +86,7 @@ export function sessionService(ports: SessionServicePorts): ServiceImpl<typeof S
 /** Signs in by what is sent. An unset credential was refused before. */
 async function signIn(
   ports: SessionServicePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   credential: CreateSessionRequest["credential"],
   client: Client,
 ) {

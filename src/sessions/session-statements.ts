@@ -1,5 +1,7 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { type RecordedStatement, recorded } from "../db/recorded.ts";
 import type { Statement } from "../db/statement.ts";
-import { appendEventSql } from "../events/append-event.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { blockedSql, userColumns, userRowSql } from "../users/users.ts";
 import { endSql, isStandingSql, rowSql } from "./session-row.ts";
 
@@ -8,6 +10,16 @@ const holderSql = (user: string, now: string) => `
   select ${userColumns("u")}, u.tokens_valid_from, ${blockedSql("u", now)} as suspended
   from users u where u.project_id = $1 and u.id = ${user} for share`;
 
+/** The entry of what is done to the session of a row, by its user's id and its own. */
+const auditSql = (session: string, time: string): string =>
+  appendAuditSql({
+    from: session,
+    projectId: "$1::uuid",
+    userId: `${session}.user_id`,
+    target: `'session/' || ${session}.id`,
+    createTime: time,
+  });
+
 /**
  * Makes a session and says so: $1 project, $2 user, $3 time, $4 session, $5 user agent, $6 address, $7 sealed seed, $8 digest of its token,
  * $9 when the token ends unless used, $10 and at the latest, $11 when the refresh token ends unless used, $12 and at the latest,
@@ -15,7 +27,7 @@ const holderSql = (user: string, now: string) => `
  * it proved itself otherwise).
  * Gives the user with `suspended`, and the session unless it was not made.
  */
-export const CREATE_SESSION: Statement = {
+export const CREATE_SESSION: RecordedStatement = recorded({
   name: "sessions_create",
   text: `
     with holder as materialized (${holderSql("$2", "$3::timestamptz")}
@@ -37,9 +49,10 @@ export const CREATE_SESSION: Statement = {
       data: `jsonb_build_object('session_id', made.id, 'user_id', holder.id, 'external_id', holder.external_id,
         'create_time', made.create_time, 'guest', holder.guest)`,
       createTime: "$3::timestamptz",
-    })})
+      origin: ORIGIN_OF_ACT,
+    })}), audit as (${auditSql("made", "$3::timestamptz")})
     select ${userRowSql("holder")}, suspended, ${rowSql("made", "holder")} from holder left join made on true`,
-};
+});
 
 /** The session of a session token that goes on: $1 digest, $2 time, $3 the project it has to be of (null: any). */
 export const FIND_BY_TOKEN: Statement = {
@@ -80,7 +93,7 @@ const OVER = "s.expire_time <= $4::timestamptz";
  * next one ends unless used, $7 digest of the next session token, should the current one be over, $8 when the session token ends unless
  * used, $9 and a new one at the latest. Gives the user with `suspended`, and the session unless another call was first or it ended.
  */
-export const ROTATE: Statement = {
+export const ROTATE: RecordedStatement = recorded({
   name: "sessions_rotate",
   text: `
     with holder as materialized (${holderSql("$3", "$4::timestamptz")}
@@ -97,9 +110,9 @@ export const ROTATE: Statement = {
       where s.project_id = $1 and s.id = $2 and s.refresh_counter = $5 and ${endSql("refreshExpireTime", "s", "h")} > $4
         and not h.suspended and ${isStandingSql("s", "h")}
       returning s.*
-    )
+    ), audit as (${auditSql("rotated", "$4::timestamptz")})
     select ${userRowSql("holder")}, suspended, ${rowSql("rotated", "holder")} from holder left join rotated on true`,
-};
+});
 
 /** What a refresh gave before: $1 project, $2 session, $3 user, $4 time, $5 number of the successor. */
 export const REPLAY: Statement = {

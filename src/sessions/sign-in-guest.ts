@@ -1,4 +1,5 @@
-import { createUser, type ProjectScope } from "../users/users.ts";
+import type { WriteScope } from "../db/recorded.ts";
+import { createUser } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
 import { type Client, createGrant, type SignedIn } from "./create-grant.ts";
 import type { SignInPorts } from "./sign-in-password.ts";
@@ -9,7 +10,7 @@ import type { SignInPorts } from "./sign-in-password.ts";
  */
 export async function signInGuest(
   ports: SignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   name: string,
   client: Client,
 ): Promise<SignedIn> {

@@ -1,3 +1,4 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError, type Reason } from "../errors.ts";
 import {
   type AttributeDefinitions,
@@ -6,7 +7,6 @@ import {
   KEYS,
   type Passwords,
   type ProfileChange,
-  type ProjectScope,
   type UserKey,
 } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
@@ -35,7 +35,7 @@ export interface PasswordInput {
  */
 export async function signInWithPassword(
   ports: SignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: PasswordInput,
 ): Promise<SignedIn & { readonly userCreated: boolean }> {
   const { key, password, client } = input;
@@ -59,7 +59,7 @@ export async function signInWithPassword(
 type Proven = Pick<NewGrant, "userId" | "passwordId">;
 
 /** Undefined where nobody proved anything, or it does not hold any more. */
-async function grantFor(ports: SignInPorts, scope: ProjectScope, client: Client, proven: Proven | undefined) {
+async function grantFor(ports: SignInPorts, scope: WriteScope, client: Client, proven: Proven | undefined) {
   try {
     return proven && (await createGrant(ports, scope, { ...proven, client }));
   } catch (error) {
@@ -71,7 +71,7 @@ async function grantFor(ports: SignInPorts, scope: ProjectScope, client: Client,
 const NOT_ANY_MORE: readonly Reason[] = ["USER_SUSPENDED", "USER_NOT_FOUND", "CREDENTIALS_REJECTED"];
 
 /** Makes a user of a key that nobody has; undefined for one that somebody has, or gets at the same time. */
-async function makeUser(ports: SignInPorts, scope: ProjectScope, input: PasswordInput): Promise<Proven | undefined> {
+async function makeUser(ports: SignInPorts, scope: WriteScope, input: PasswordInput): Promise<Proven | undefined> {
   const [known] = await findUserIds(ports.db, scope, [input.key]);
   if (known) return undefined;
   const change = await input.newProfile();

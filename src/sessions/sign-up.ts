@@ -1,12 +1,6 @@
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
-import {
-  createUser,
-  getUser,
-  type ProfileChange,
-  type ProjectScope,
-  promoteGuest,
-  type UserRow,
-} from "../users/users.ts";
+import { createUser, getUser, type ProfileChange, promoteGuest, type UserRow } from "../users/users.ts";
 import { addressPrefix } from "./attempts/address-prefix.ts";
 import { type Client, createGrant, type SignedIn } from "./create-grant.ts";
 import type { SignInPorts } from "./sign-in-password.ts";
@@ -24,7 +18,7 @@ export interface SignUpInput {
  * Makes a full user with a password, or makes one of the guest that calls, and signs it in. PASSWORD_WEAK, LOGIN_TAKEN, LOCATOR_TAKEN,
  * RATE_LIMITED, PROJECT_NOT_FOUND, USER_DELETED for a guest whose time ran out meanwhile; REQUEST_INVALID for a login against the rules.
  */
-export async function signUp(ports: SignInPorts, scope: ProjectScope, input: SignUpInput): Promise<SignedIn> {
+export async function signUp(ports: SignInPorts, scope: WriteScope, input: SignUpInput): Promise<SignedIn> {
   const { client, password } = input;
   await ports.projects.get(scope.projectId);
   await ports.attempts.admitNewUser(scope.projectId, addressPrefix(client.address), "user");
@@ -39,13 +33,13 @@ export async function signUp(ports: SignInPorts, scope: ProjectScope, input: Sig
   }
 }
 
-const made = (ports: SignInPorts, scope: ProjectScope, { change }: SignUpInput, passwordHash: string) =>
+const made = (ports: SignInPorts, scope: WriteScope, { change }: SignUpInput, passwordHash: string) =>
   createUser(ports, scope, { change, guest: false, passwordHash });
 
 /** The guest that calls, which is a guest no more; undefined: it is none. */
 async function promoted(
   ports: SignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { change, callerId }: SignUpInput,
   passwordHash: string,
 ): Promise<UserRow | undefined> {

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { Act } from "../../db/act.ts";
 import type { NewId } from "../../ids.ts";
 import { KEYS, type LockedUser } from "../../users/users.ts";
 import { IdentityEntity } from "./identity.entity.ts";
@@ -11,12 +12,12 @@ import { tellUnlinked } from "./link-event.ts";
  */
 export const createDisown =
   (newId: NewId) =>
-  async (em: SqlEntityManager, user: LockedUser, emailKey: string, now: Date): Promise<void> => {
+  async (em: SqlEntityManager, act: Act, user: LockedUser, emailKey: string, now: Date): Promise<void> => {
     const held = await em.find(IdentityEntity, { projectId: user.projectId, userId: user.id });
     for (const identity of held) {
       const { email, emailVerified } = identity;
       if (email && emailVerified && KEYS.email.comparable(email) === emailKey) continue;
       em.remove(identity);
-      await tellUnlinked(em, { user, identity, newId, now });
+      await tellUnlinked(em, { act, user, identity, newId, now });
     }
   };

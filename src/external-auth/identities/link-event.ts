@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { Act } from "../../db/act.ts";
 import { appendEvent, type NewEvent } from "../../events/append-event.ts";
 import type { NewId } from "../../ids.ts";
 import type { LockedUser } from "../../users/users.ts";
@@ -10,6 +11,7 @@ export interface LinkChange {
   readonly identity: Pick<Identity, "providerId" | "subject">;
   readonly newId: NewId;
   readonly now: Date;
+  readonly act?: Act;
 }
 
 /** Appends `identity.linked` in the transaction of `em`. */
@@ -20,7 +22,7 @@ export const tellLinked = (em: SqlEntityManager, change: LinkChange): Promise<vo
 export const tellUnlinked = (em: SqlEntityManager, change: LinkChange): Promise<void> =>
   appendEvent(em, { ...aboutLink(change), type: "identity.unlinked" });
 
-const aboutLink = ({ user, identity, newId, now }: LinkChange): Omit<NewEvent, "type"> => ({
+const aboutLink = ({ user, identity, newId, now, act }: LinkChange): Omit<NewEvent, "type"> => ({
   projectId: user.projectId,
   id: newId(),
   userId: user.id,
@@ -30,5 +32,6 @@ const aboutLink = ({ user, identity, newId, now }: LinkChange): Omit<NewEvent, "
     provider: identity.providerId,
     subject: identity.subject,
   },
+  ...(act && { act }),
   createTime: now,
 });

@@ -1,3 +1,4 @@
+import type { WriteScope } from "../../db/recorded.ts";
 import { query } from "../../db/statement.ts";
 import { MusterError } from "../../errors.ts";
 import { type Client, createGrant, type SessionPorts, type SignedIn } from "../../sessions/sessions.ts";
@@ -35,7 +36,7 @@ export interface ProvenSignIn {
  */
 export async function signInWithProvider(
   ports: ProviderSignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { providerId, client, ...presented }: ProviderSignIn,
 ): Promise<SignedIn & { readonly userCreated: boolean }> {
   const { settings } = await ports.projects.get(scope.projectId);
