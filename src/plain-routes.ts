@@ -11,7 +11,7 @@ import type { Avatars } from "./users/avatars/avatars.ts";
 /** How many requests for logout links an address may make in a second. */
 const LOGOUTS_PER_SECOND = 10;
 
-export interface PlainRoutePorts extends Pick<LogoutPorts, "publicUrl" | "announceEnd"> {
+export interface PlainRoutePorts extends Pick<LogoutPorts, "publicUrl" | "announceEnd" | "announceEvents"> {
   readonly config: Pick<Config, "rateFactor" | "trustedProxies">;
   readonly tokens: Tokens & Pick<LogoutPorts, "logoutLinks">;
   readonly avatars: Avatars;
@@ -20,8 +20,9 @@ export interface PlainRoutePorts extends Pick<LogoutPorts, "publicUrl" | "announ
 /** What the features serve beside the RPCs. */
 export function plainRoutes({ config, tokens, avatars, ...ports }: PlainRoutePorts): HttpRoute[] {
   const limit = createAddressLimit(LOGOUTS_PER_SECOND, config.rateFactor);
-  const addressOf = createClientAddress(config.trustedProxies);
-  const charge: LogoutPorts["charge"] = ({ peer, headers }) => limit(addressOf(peer, headers["x-forwarded-for"]));
-  const logout = logoutRoutes({ ...tokens, ...ports, charge });
+  const clientAddress = createClientAddress(config.trustedProxies);
+  const addressOf: LogoutPorts["addressOf"] = ({ peer, headers }) => clientAddress(peer, headers["x-forwarded-for"]);
+  const charge: LogoutPorts["charge"] = (request) => limit(addressOf(request));
+  const logout = logoutRoutes({ ...tokens, ...ports, addressOf, charge });
   return [...jwksRoutes(tokens), ...avatarRoutes(avatars.store), ...logout];
 }

@@ -1,6 +1,8 @@
+import { appendAudit } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
-import { type Scope, transaction } from "../db/transaction.ts";
+import type { WriteScope } from "../db/recorded.ts";
+import { transaction } from "../db/transaction.ts";
 import { MusterError } from "../errors.ts";
 import { type AnnounceEnd, endAccess } from "../revocations/revocations.ts";
 import { ProjectEntity } from "./project.entity.ts";
@@ -17,9 +19,9 @@ const TOLD_MS = 86_400_000;
 /** Deletes a project and, by its foreign keys, all that is in it, and ends all access to it, in one transaction. PROJECT_NOT_FOUND. */
 export async function deleteProject(
   { db, clock, announceEnd }: ProjectDeletionPorts,
-  { projectId, signal }: Required<Scope> & { projectId: string },
+  scope: WriteScope,
 ): Promise<void> {
-  const scope: Scope = { projectId, signal };
+  const { projectId, act } = scope;
   const now = clock.now();
   await transaction(db, scope, async (em) => {
     const deleted = await em.nativeDelete(ProjectEntity, { id: projectId });
@@ -34,6 +36,8 @@ export async function deleteProject(
       forgetAfterTime: new Date(now + TOLD_MS),
       createTime: new Date(now),
     });
+    const entry = { projectId, target: `project/${projectId}`, details: { deleted: true }, createTime: new Date(now) };
+    await appendAudit(em, act, entry);
   });
   announceEnd();
 }

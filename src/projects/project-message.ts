@@ -13,31 +13,28 @@ import {
 import type { AccessKeyEntity } from "./access-key.entity.ts";
 import type { StoredSettings } from "./project.entity.ts";
 import type { ProjectRecord } from "./project-directory.ts";
-import type { SettingName, SettingsChange } from "./project-settings.ts";
+import { type SettingName, type SettingsChange, wireNameOf } from "./project-settings.ts";
 
-/** The settings by their names on the wire: how each is read from a message; undefined: left out. */
-const SETTINGS: { [N in SettingName]-?: { wire: string; read(message: SettingsMessage): StoredSettings[N] } } = {
-  tokenTtlMs: { wire: "token_ttl", read: (m) => m.tokenTtl && durationMs(m.tokenTtl) },
-  tokenTtlMaxMs: { wire: "token_ttl_max", read: (m) => m.tokenTtlMax && durationMs(m.tokenTtlMax) },
-  accessTokenTtlMs: { wire: "access_token_ttl", read: (m) => m.accessTokenTtl && durationMs(m.accessTokenTtl) },
-  refreshTokenTtlMs: { wire: "refresh_token_ttl", read: (m) => m.refreshTokenTtl && durationMs(m.refreshTokenTtl) },
-  sessionTtlMs: { wire: "session_ttl", read: (m) => m.sessionTtl && durationMs(m.sessionTtl) },
-  sessionTtlMaxMs: { wire: "session_ttl_max", read: (m) => m.sessionTtlMax && durationMs(m.sessionTtlMax) },
-  signingAlgorithm: { wire: "signing_algorithm", read: (m) => algorithmOf(m.signingAlgorithm) },
-  createUsersOnSignIn: { wire: "create_users_on_sign_in", read: (m) => m.createUsersOnSignIn },
-  usersMayList: { wire: "users_may_list", read: (m) => m.usersMayList },
-  usersMayDeleteThemselves: { wire: "users_may_delete_themselves", read: (m) => m.usersMayDeleteThemselves },
-  linkByVerifiedEmail: { wire: "link_by_verified_email", read: (m) => m.linkByVerifiedEmail },
-  externalJwtSingleUse: { wire: "external_jwt_single_use", read: (m) => m.externalJwtSingleUse },
-  externalJwtMaxAgeMs: {
-    wire: "external_jwt_max_age",
-    read: (m) => m.externalJwtMaxAge && durationMs(m.externalJwtMaxAge),
-  },
-  oneClickLogout: { wire: "one_click_logout", read: (m) => m.oneClickLogout },
-  corsOrigins: { wire: "cors_origins", read: (m) => (m.corsOrigins.length > 0 ? m.corsOrigins : undefined) },
-  defaultPresence: { wire: "default_presence", read: (m) => m.defaultPresence || undefined },
-  guestTtlMs: { wire: "guest_ttl", read: (m) => m.guestTtl && durationMs(m.guestTtl) },
-  userIdPattern: { wire: "user_id_pattern", read: (m) => m.userIdPattern || undefined },
+/** How each setting is read from a message; undefined: left out. */
+const SETTINGS: { [N in SettingName]-?: (message: SettingsMessage) => StoredSettings[N] } = {
+  tokenTtlMs: (m) => m.tokenTtl && durationMs(m.tokenTtl),
+  tokenTtlMaxMs: (m) => m.tokenTtlMax && durationMs(m.tokenTtlMax),
+  accessTokenTtlMs: (m) => m.accessTokenTtl && durationMs(m.accessTokenTtl),
+  refreshTokenTtlMs: (m) => m.refreshTokenTtl && durationMs(m.refreshTokenTtl),
+  sessionTtlMs: (m) => m.sessionTtl && durationMs(m.sessionTtl),
+  sessionTtlMaxMs: (m) => m.sessionTtlMax && durationMs(m.sessionTtlMax),
+  signingAlgorithm: (m) => algorithmOf(m.signingAlgorithm),
+  createUsersOnSignIn: (m) => m.createUsersOnSignIn,
+  usersMayList: (m) => m.usersMayList,
+  usersMayDeleteThemselves: (m) => m.usersMayDeleteThemselves,
+  linkByVerifiedEmail: (m) => m.linkByVerifiedEmail,
+  externalJwtSingleUse: (m) => m.externalJwtSingleUse,
+  externalJwtMaxAgeMs: (m) => m.externalJwtMaxAge && durationMs(m.externalJwtMaxAge),
+  oneClickLogout: (m) => m.oneClickLogout,
+  corsOrigins: (m) => (m.corsOrigins.length > 0 ? m.corsOrigins : undefined),
+  defaultPresence: (m) => m.defaultPresence || undefined,
+  guestTtlMs: (m) => m.guestTtl && durationMs(m.guestTtl),
+  userIdPattern: (m) => m.userIdPattern || undefined,
 };
 
 const ALGORITHMS = {
@@ -93,7 +90,7 @@ export const accessKeyMessage = (key: AccessKeyEntity): AccessKey =>
 export function settingsChange(message: SettingsMessage | undefined, mask?: FieldMask): SettingsChange {
   const values: StoredSettings = {};
   const all = Object.keys(SETTINGS) as SettingName[];
-  for (const name of all) Object.assign(values, message && { [name]: SETTINGS[name].read(message) });
+  for (const name of all) Object.assign(values, message && { [name]: SETTINGS[name](message) });
   const paths = mask?.paths ?? [];
   if (paths.length === 0) return { values, names: new Set(all.filter((name) => values[name] !== undefined)) };
   return { values, names: new Set(paths.filter((path) => path !== "display_name").flatMap(settingsNamed)) };
@@ -111,7 +108,7 @@ export function nameChange(displayName: string, mask: FieldMask | undefined): st
 function settingsNamed(path: string): SettingName[] {
   const all = Object.keys(SETTINGS) as SettingName[];
   if (path === "settings") return all;
-  const named = all.filter((name) => `settings.${SETTINGS[name].wire}` === path);
+  const named = all.filter((name) => `settings.${wireNameOf(name)}` === path);
   if (named.length === 0) throw invalid("update_mask", `${path} is not a field that can be changed`);
   return named;
 }

@@ -21,8 +21,9 @@ export interface ProjectServicePorts extends ProjectPorts {
 export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof ProjectService> {
   const { db, tokenTtlMs } = ports;
   return {
-    async createProject({ displayName, settings }, { signal }) {
-      return { project: projectMessage(await createProject(ports, signal, displayName, settingsChange(settings))) };
+    async createProject({ displayName, settings }, context) {
+      const made = await createProject(ports, scopeFor(context, ""), displayName, settingsChange(settings));
+      return { project: projectMessage(made) };
     },
     async getProject({ projectId }, context) {
       const { signal } = context;
@@ -38,7 +39,7 @@ export function projectService(ports: ProjectServicePorts): ServiceImpl<typeof P
         displayName: nameChange(displayName, updateMask),
         settings: settingsChange(settings, updateMask),
       };
-      const project = await updateProject(ports, context.signal, id, change);
+      const project = await updateProject(ports, scopeFor(context, id), change);
       ports.directory.forget(id);
       return { project: projectMessage(project) };
     },

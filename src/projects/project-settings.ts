@@ -27,6 +27,10 @@ export interface ProjectSettings {
 
 export type SettingName = keyof StoredSettings;
 
+/** What a setting is called on the wire, where spans are durations. */
+export const wireNameOf = (name: SettingName): string =>
+  name.replace(/Ms$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const GUEST_TTL_MS = DAY_MS;

@@ -12,22 +12,24 @@ export interface EndOfAccess {
 
 /**
  * Ends access for every cause, in the transaction of `em`; the caller announces it once that is committed. What a user has that began
- * before `beforeTime` is dead from then on by the user's row: the caller holds its lock, and read the clock after it had it.
+ * before `beforeTime` is dead from then on by the user's row: the caller holds its lock, and read the clock after it had it. Gives what
+ * ended: of a user maybe what began a little later, too.
  */
-export async function endAccess(em: SqlEntityManager, end: EndOfAccess): Promise<void> {
+export async function endAccess(em: SqlEntityManager, end: EndOfAccess): Promise<RevocationSubject> {
   const { projectId, cause, forgetAfterTime, createTime } = end;
   const subject = "userId" in end.subject ? await raiseValidFrom(em, projectId, end.subject) : end.subject;
   const columns = { projectId, ...subjectColumns(subject), cause, forgetAfterTime, createTime };
   const [names, values] = [Object.keys(columns).map(snakeCase), Object.values(columns)];
   const places = names.map(() => "?").join(", ");
   await em.execute(`insert into revocations (${names.join(", ")}) values (${places})`, values);
+  return subject;
 }
 
 /**
  * Ends all that a user has at `now`, stateless tokens included. The caller holds the lock of the user's row, and read the clock after it
- * had it; `longestLifeMs` is the longest life of a token in the project.
+ * had it; `longestLifeMs` is the longest life of a token in the project. Gives the time before which all is ended that began.
  */
-export function endUserAccess(
+export async function endUserAccess(
   em: SqlEntityManager,
   user: { readonly projectId: string; readonly userId: string },
   {
@@ -35,15 +37,16 @@ export function endUserAccess(
     now,
     longestLifeMs,
   }: { readonly cause: RevocationCause; readonly now: number; readonly longestLifeMs: number },
-): Promise<void> {
+): Promise<Date> {
   const beforeTime = beforeTimeAt(now);
-  return endAccess(em, {
+  const ended = await endAccess(em, {
     projectId: user.projectId,
     subject: { userId: user.userId, beforeTime },
     cause,
     forgetAfterTime: forgetAfter(beforeTime.getTime() + longestLifeMs),
     createTime: new Date(now),
   });
+  return "userId" in ended ? ended.beforeTime : beforeTime;
 }
 
 async function raiseValidFrom(

@@ -1,7 +1,8 @@
-import { query, type Statement } from "../db/statement.ts";
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { type RecordedStatement, recorded, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import { blockedSql } from "../users/users.ts";
-import { getToken, type TokenScope } from "./get-token.ts";
+import { getToken, type TokenScope, type TokenWriteScope } from "./get-token.ts";
 import { fullSecond, type IssuedToken, type IssueTokenPorts, lifetimeOf, signToken } from "./issue-token.ts";
 import type { ProjectKey } from "./signing-keys.ts";
 import { openContent } from "./token-content.ts";
@@ -22,7 +23,7 @@ export interface ExtendTokenInput {
  * $1 project, $2 token, $3 whose it has to be (null: anybody's), $4 now, $5 the full second of now, $6 life in ms, $7 when what the call
  * was made with was issued (null: no user calls), $8 the key.
  */
-const EXTEND: Statement = {
+const EXTEND: RecordedStatement = recorded({
   name: "tokens_extend",
   text: `
     with holder as (
@@ -40,12 +41,18 @@ const EXTEND: Statement = {
       where t.project_id = $1 and t.id = $2 and t.revoke_time is null and t.expire_time > $4
         and h.key_stood and h.key_stands and not h.suspended
         and coalesce(t.issue_time >= h.tokens_valid_from and coalesce($7::timestamptz >= h.tokens_valid_from, true), true)
-      returning t.issue_time, t.sealed_content
-    )
+      returning t.id, t.user_id, t.issue_time, t.sealed_content
+    ), audit as (${appendAuditSql({
+      from: "extended",
+      projectId: "$1::uuid",
+      userId: "extended.user_id",
+      target: "'token/' || extended.id",
+      createTime: "$4::timestamptz",
+    })})
     select h.external_id as "externalId", h.suspended, h.key_stood and not h.key_stands as "keyIsGone", e.issue_time as "issueTime",
       e.sealed_content as "sealedContent"
     from holder h left join extended e on true`,
-};
+});
 
 interface Row extends Record<string, unknown> {
   readonly externalId: string;
@@ -63,7 +70,7 @@ interface Row extends Record<string, unknown> {
  */
 export async function extendToken(
   ports: IssueTokenPorts,
-  scope: TokenScope,
+  scope: TokenWriteScope,
   input: ExtendTokenInput,
 ): Promise<{ signedToken: string; token: IssuedToken }> {
   const { clock, projects, issuers, sealer } = ports;
@@ -87,10 +94,11 @@ export async function extendToken(
 /** Moves the end, with a key that stands. */
 async function extend(
   { db, clock, keys }: IssueTokenPorts,
-  { projectId, ownerId, signal }: TokenScope,
+  scope: TokenWriteScope,
   { tokenId, calledWithIssuedAt }: ExtendTokenInput,
   lifetimeMs: number,
 ): Promise<{ row: Row | undefined; key: ProjectKey }> {
+  const { projectId, ownerId } = scope;
   const calledWith = calledWithIssuedAt === undefined ? null : new Date(calledWithIssuedAt);
   for (;;) {
     const key = await keys.toSign(projectId, lifetimeMs);
@@ -105,7 +113,7 @@ async function extend(
       calledWith,
       key.id,
     ];
-    const [row] = await query<Row>(db.pool, EXTEND, values, signal);
+    const [row] = await write<Row>(db, scope, EXTEND, values);
     if (!row?.keyIsGone) return { row, key };
     await keys.refresh(projectId);
   }

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { UUID } from "../ids.ts";
@@ -10,6 +11,9 @@ import type { IssuedToken } from "./issue-token.ts";
 export interface TokenScope extends ProjectScope {
   readonly ownerId?: string | undefined;
 }
+
+/** The same, with what is being done. */
+export interface TokenWriteScope extends WriteScope, TokenScope {}
 
 export interface TokenReadPorts {
   readonly db: Database;

@@ -1,5 +1,7 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { type RecordedStatement, recorded, type WriteScope, write } from "../db/recorded.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
@@ -58,6 +60,8 @@ interface Holder extends UserIdentity {
   readonly keyStands: boolean;
 }
 
+type Found = Holder & Record<string, unknown>;
+
 /**
  * $1 project, $2 the user, $3 now, $4 the full second of now, $5 the key. All that a user had may have been ended up to the next full
  * second: what is issued before that is then up to a second ahead. That the key is still there is seen by the same snapshot: what is
@@ -70,15 +74,23 @@ const holderSql = (by: HolderColumn) => `
   from users u where u.project_id = $1 and u.${by} = $2`;
 
 /** Finds the user and, unless it is suspended, keeps the token's row in one round trip: $6 token, $7 life in ms, $8 content. */
-const storeToken = (by: HolderColumn): Statement => ({
-  name: `store_token_by_${by}`,
-  text: `with holder as (${holderSql(by)}), stored as (
+const storeToken = (by: HolderColumn): RecordedStatement =>
+  recorded({
+    name: `store_token_by_${by}`,
+    text: `with holder as (${holderSql(by)}), stored as (
       insert into tokens (project_id, id, user_id, key_id, issue_time, expire_time, sealed_content)
       select project_id, $6, id, $5, "issueTime", "issueTime" + $7::float8 * interval '1 ms', $8::bytea
       from holder where not suspended and "keyStands"
-    )
+      returning id, user_id
+    ), audit as (${appendAuditSql({
+      from: "stored",
+      projectId: "$1::uuid",
+      userId: "stored.user_id",
+      target: "'token/' || stored.id",
+      createTime: "$3::timestamptz",
+    })})
     select id, "externalId", suspended, "issueTime", "keyStands" from holder`,
-});
+  });
 
 const findHolder = (by: HolderColumn): Statement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
 
@@ -91,7 +103,7 @@ const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id"
  */
 export async function issueToken(
   ports: IssueTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: IssueTokenInput,
 ): Promise<{ signedToken: string; token: IssuedToken }> {
   const claims = checkCustomClaims(input.claims ?? {});
@@ -155,7 +167,7 @@ interface TokenRow {
 /** The user, the key to sign with and, unless the token is stateless, its row kept. */
 async function store(
   ports: IssueTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: IssueTokenInput,
   row: TokenRow,
 ): Promise<{ user: Holder; key: ProjectKey }> {
@@ -170,7 +182,7 @@ async function store(
 /** Only a user who is named otherwise than by id or external id costs a look-up of its own. */
 async function holderOf(
   ports: IssueTokenPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: IssueTokenInput,
   token: TokenRow,
   keyId: string,
@@ -179,11 +191,12 @@ async function holderOf(
   const { key, stateless } = input;
   const { by, value } = key.by === "id" || key.by === "externalId" ? key : await byId(db, scope, key);
   const column = by === "id" ? "id" : "externalId";
-  const statement = (stateless ? FIND_HOLDER : STORE_TOKEN)[column];
   const now = clock.now();
   const holder = [scope.projectId, value, new Date(now), fullSecond(now), keyId];
-  const values = stateless ? holder : [...holder, token.tokenId, token.lifetimeMs, token.sealedContent];
-  const [user] = await query<Holder & Record<string, unknown>>(db.pool, statement, values, scope.signal);
+  const kept = [token.tokenId, token.lifetimeMs, token.sealedContent];
+  const [user] = stateless
+    ? await query<Found>(db.pool, FIND_HOLDER[column], holder, scope.signal)
+    : await write<Found>(db, scope, STORE_TOKEN[column], [...holder, ...kept]);
   if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;
   // Says whether there never was such a user or it was deleted. If it is there after all, it was made this moment.

@@ -15,6 +15,8 @@ export interface LogoutPorts extends SignOutPorts {
   readonly publicUrl: string;
   /** Counts a request against where it comes from. RATE_LIMITED. */
   charge(request: PlainRequest): Promise<void>;
+  /** The client's IP address; empty where it is not known. */
+  addressOf(request: PlainRequest): string;
 }
 
 /** Where logout links lead. GET asks, POST signs out; so does GET where the project says so and a person follows the link. */
@@ -66,7 +68,7 @@ const press: Act = (ports, request, followed) =>
     : telling(403, "This page may not sign you out", "Follow the link itself. Nothing was changed.");
 
 async function end(ports: LogoutPorts, request: PlainRequest, { subject }: Followed): Promise<PlainResponse> {
-  const ended = await signOut(ports, subject, request.signal);
+  const ended = await signOut(ports, subject, { address: ports.addressOf(request), signal: request.signal });
   const cookies = takenBack(request.headers.cookie, (held) => isSame(held, subject));
   const page = ended
     ? telling(200, "You are signed out", "You can close this page.")

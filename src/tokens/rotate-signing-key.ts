@@ -1,8 +1,8 @@
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { transaction } from "../db/transaction.ts";
 import { lockProject } from "../projects/projects.ts";
 import { type AnnounceEnd, endAccess, forgetAfter } from "../revocations/revocations.ts";
-import type { ProjectScope } from "../users/users.ts";
 import { type KeyChainPorts, prepareKey, replaceKeys } from "./key-chain.ts";
 import type { ListedSigningKey } from "./list-signing-keys.ts";
 import type { SigningKeys } from "./signing-keys.ts";
@@ -22,14 +22,14 @@ export interface RotateSigningKeyPorts extends KeyChainPorts {
  */
 export async function rotateSigningKey(
   ports: RotateSigningKeyPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   mode: RotationMode,
 ): Promise<ListedSigningKey> {
   const { projectId } = scope;
   const key = await transaction(ports.db, scope, async (em) => {
     await lockProject(em, projectId);
-    if (mode === "GRACEFUL") return prepareKey(ports, em, projectId);
-    const { key, revoked } = await replaceKeys(ports, em, projectId);
+    if (mode === "GRACEFUL") return prepareKey(ports, em, scope);
+    const { key, revoked } = await replaceKeys(ports, em, scope);
     for (const { id, lastExpireTime } of revoked)
       await endAccess(em, {
         projectId,

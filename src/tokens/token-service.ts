@@ -8,7 +8,7 @@ import { namedProject, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.
 import { userKeyOf } from "../users/user-ref-message.ts";
 import type { ProjectScope, UserRow } from "../users/users.ts";
 import { extendToken } from "./extend-token.ts";
-import { getToken, type TokenScope } from "./get-token.ts";
+import { getToken, type TokenWriteScope } from "./get-token.ts";
 import { inspectToken, type TokenInspection } from "./inspect-token.ts";
 import { type IssuedToken, type IssueTokenInput, type IssueTokenPorts, issueToken } from "./issue-token.ts";
 import { listSigningKeys } from "./list-signing-keys.ts";
@@ -116,7 +116,7 @@ export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof 
 }
 
 /** A user reaches its own tokens only. */
-function tokenScopeOf(context: HandlerContext): TokenScope {
+function tokenScopeOf(context: HandlerContext): TokenWriteScope {
   const caller = projectCallerOf(context);
   return { ...scopeOf(context), ownerId: caller.kind === "user" ? caller.userId : undefined };
 }

@@ -4,7 +4,7 @@ import type { Sealer } from "../sealing.ts";
 import { type AccessTokens, createAccessTokens } from "./issue-access-token.ts";
 import type { IssueTokenPorts } from "./issue-token.ts";
 import { createIssuers } from "./issuer.ts";
-import { useAlgorithm } from "./key-chain.ts";
+import { type KeyScope, useAlgorithm } from "./key-chain.ts";
 import type { RotateSigningKeyPorts } from "./rotate-signing-key.ts";
 import { createSignatureCache } from "./signature-cache.ts";
 import { createSigningKeys } from "./signing-keys.ts";
@@ -39,7 +39,7 @@ export interface SigningKeyMaker {
    * Has new tokens signed with `algorithm`, in the transaction of `em` that made or locked the project: at once in a new project, otherwise
    * once a key of it was published long enough. SIGNING_KEYS_FULL.
    */
-  use(em: SqlEntityManager, projectId: string, algorithm: SigningAlgorithm): Promise<void>;
+  use(em: SqlEntityManager, scope: KeyScope, algorithm: SigningAlgorithm): Promise<void>;
 }
 
 /** The feature, made once per process: what its service and its routes stand on, and what others are handed of it. */
@@ -64,7 +64,7 @@ export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
     verifier: { verify: (token, signal) => verifyToken(ports, token, { asCredential: true }, signal) },
     accessTokens: createAccessTokens(ports),
     signingKeys: {
-      use: (em, projectId, algorithm) => useAlgorithm(ports, em, projectId, algorithm),
+      use: (em, scope, algorithm) => useAlgorithm(ports, em, scope, algorithm),
     },
   };
 }

@@ -5,6 +5,7 @@ import { createSealer } from "../../src/sealing.ts";
 import { keyStateAt } from "../../src/tokens/key-life.ts";
 import { listSigningKeys } from "../../src/tokens/list-signing-keys.ts";
 import { rotateSigningKey } from "../../src/tokens/rotate-signing-key.ts";
+import { TEST_ACT } from "../support/test-act.ts";
 import { PREPARE_MS, refusal, takeAway, tokensFixture, tokensOn } from "./tokens-fixture.ts";
 
 const { db, clock, sealer, tokens, project, changeProject, user, issue } = await tokensFixture();
@@ -117,7 +118,7 @@ describe("a process's view of the keys", () => {
     const holder = await user(id);
     const before = await issue(id, holder.id);
     expect(await refusal(elsewhere.tokens.verifier.verify(before.signedToken))).toBe("none");
-    await rotateSigningKey({ ...tokens, announceEnd() {} }, { projectId: id }, "REVOKE_ALL");
+    await rotateSigningKey({ ...tokens, announceEnd() {} }, { projectId: id, act: TEST_ACT }, "REVOKE_ALL");
     const { signedToken } = await issue(id, holder.id);
     expect(kidOf(signedToken)).not.toBe(kidOf(before.signedToken));
     expect(await refusal(elsewhere.tokens.verifier.verify(signedToken))).toBe("none");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { issueToken } from "../../src/tokens/issue-token.ts";
 import type { UserKey } from "../../src/users/users.ts";
+import { TEST_ACT } from "../support/test-act.ts";
 import { refusal, tokensFixture } from "./tokens-fixture.ts";
 
 const { db, tokens, project, user, deleteUser, issue } = await tokensFixture();
@@ -40,7 +41,7 @@ describe("the user of a token", () => {
     );
     for (const stateless of [false, true]) {
       const input = { key, audience: [], stateless };
-      const { token, signedToken } = await issueToken(tokens, { projectId }, input);
+      const { token, signedToken } = await issueToken(tokens, { projectId, act: TEST_ACT }, input);
       expect(token.userId).toBe(alice.id);
       expect(claimsOf(signedToken)).toMatchObject({ sub: alice.id, ext: "alice" });
       expect(await rows(token.tokenId)).toHaveLength(stateless ? 0 : 1);
@@ -56,7 +57,9 @@ describe("the user of a token", () => {
     expect(await refusal(issue(projectId, unknown, { stateless }))).toBe("USER_NOT_FOUND");
     expect(await refusal(issue(projectId, gone.id, { stateless }))).toBe("USER_DELETED");
     const key = { by: "externalId", value: gone.externalId } as const;
-    expect(await refusal(issueToken(tokens, { projectId }, { key, audience: [], stateless }))).toBe("USER_NOT_FOUND");
+    expect(await refusal(issueToken(tokens, { projectId, act: TEST_ACT }, { key, audience: [], stateless }))).toBe(
+      "USER_NOT_FOUND",
+    );
   });
 
   test("may be deleted in the same moment: there is then no row, and no token that passes", async () => {

@@ -14,6 +14,7 @@ import { type IssueTokenInput, issueToken } from "../../src/tokens/issue-token.t
 import { createTokens } from "../../src/tokens/tokens.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
+import { TEST_ACT } from "../support/test-act.ts";
 
 export const PUBLIC_URL = "https://id.example";
 const DAY_MS = 86_400_000;
@@ -26,15 +27,14 @@ export function tokensOn(db: Database, clock: Clock, sealer: Sealer) {
   const projects = createProjectDirectory(db, clock, DAY_MS);
   const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl: PUBLIC_URL, prepareMs: PREPARE_MS });
   const ports = { db, clock, newId, signingKeys: tokens.signingKeys, tokenTtlMs: DAY_MS };
-  const { signal } = new AbortController();
   const change = (values: StoredSettings) => ({ names: new Set(Object.keys(values) as SettingName[]), values });
   return {
     tokens,
     async project(values: StoredSettings = {}) {
-      return (await createProject(ports, signal, "Test", change(values))).id;
+      return (await createProject(ports, { act: TEST_ACT }, "Test", change(values))).id;
     },
     async changeProject(projectId: string, values: StoredSettings) {
-      await updateProject(ports, signal, projectId, { displayName: "", settings: change(values) });
+      await updateProject(ports, { projectId, act: TEST_ACT }, { displayName: "", settings: change(values) });
     },
     async user(projectId: string, externalId = newId()) {
       const id = newId();
@@ -51,7 +51,7 @@ export function tokensOn(db: Database, clock: Clock, sealer: Sealer) {
     },
     issue(projectId: string, userId: string, input: Partial<IssueTokenInput> = {}) {
       const key = { by: "id", value: userId } as const;
-      return issueToken(tokens, { projectId }, { key, audience: [], stateless: false, ...input });
+      return issueToken(tokens, { projectId, act: TEST_ACT }, { key, audience: [], stateless: false, ...input });
     },
   };
 }

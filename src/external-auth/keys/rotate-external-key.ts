@@ -1,6 +1,8 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../../audit/append-audit.ts";
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import type { WriteScope } from "../../db/recorded.ts";
 import { transaction } from "../../db/transaction.ts";
 import { invalid } from "../../errors.ts";
 import type { NewId } from "../../ids.ts";
@@ -45,14 +47,14 @@ type Identity = Pick<ExternalKeyRow, "publicJwk" | "jwksUri" | "keyId" | "algori
  */
 export async function rotateExternalKey(
   ports: RotateExternalKeyPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   rotation: Rotation,
 ): Promise<RotatedKey> {
   const { identity, privateKeyPem } = await newKey(ports, scope, rotation);
   const { projectId } = scope;
   const row = await transaction(ports.db, scope, async (em) => {
     await lockProject(em, projectId);
-    return register(ports, em, projectId, identity, rotation);
+    return register(ports, em, scope, identity, rotation);
   });
   // What fails here is looked for again within half a second.
   await ports.externalKeys.reload(projectId).catch(() => undefined);
@@ -87,19 +89,29 @@ const identityOf = ({ publicKey: { jwk, keyId }, algorithm }: NewSingleKey): Ide
 async function register(
   { clock, newId }: RotateExternalKeyPorts,
   em: SqlEntityManager,
-  projectId: string,
+  { projectId, act }: WriteScope,
   identity: Identity,
   { revokePrevious, previousTtlMs }: Rotation,
 ): Promise<ExternalKeyRow> {
   const now = clock.now();
-  const current = await em.findOne(ExternalKeyEntity, { projectId, endTime: null });
-  const isSame = current !== null && sameKey(current, identity);
-  if (!isSame || revokePrevious) await em.nativeDelete(ExternalKeyEntity, { projectId, endTime: { $ne: null } });
+  const createTime = new Date(now);
+  const tell = ({ id }: Pick<ExternalKeyRow, "id">, details: object) =>
+    appendAudit(em, act, { projectId, target: `external_key/${id}`, details, createTime });
+  const held = await em.find(ExternalKeyEntity, { projectId }, { orderBy: { id: "asc" } });
+  const current = held.find(({ endTime }) => endTime === null);
+  const isSame = current !== undefined && sameKey(current, identity);
+  const removed = held.filter((key) => (key === current ? revokePrevious && !isSame : revokePrevious || !isSame));
+  await em.nativeDelete(ExternalKeyEntity, { projectId, id: removed.map(({ id }) => id) });
+  for (const key of removed) await tell(key, { removed: true });
   if (isSame) return current;
-  if (revokePrevious) await em.nativeDelete(ExternalKeyEntity, { projectId });
-  else await em.nativeUpdate(ExternalKeyEntity, { projectId }, { endTime: new Date(now + previousTtlMs) });
-  const row = { ...identity, projectId, id: newId(), createTime: new Date(now), endTime: null };
+  if (current && !revokePrevious) {
+    const { id } = current;
+    await em.nativeUpdate(ExternalKeyEntity, { projectId, id }, { endTime: new Date(now + previousTtlMs) });
+    await tell(current, { ended: true });
+  }
+  const row = { ...identity, projectId, id: newId(), createTime, endTime: null };
   await em.insert(ExternalKeyEntity, row);
+  await tell(row, { created: true });
   return row as ExternalKeyRow;
 }
 

@@ -1,7 +1,8 @@
+import { appendAudit } from "../../audit/append-audit.ts";
+import type { WriteScope } from "../../db/recorded.ts";
 import { transaction } from "../../db/transaction.ts";
 import { MusterError } from "../../errors.ts";
 import { lockProject } from "../../projects/projects.ts";
-import type { ProjectScope } from "../../users/users.ts";
 import { checkConfig } from "./check-config.ts";
 import { ProviderEntity } from "./provider.entity.ts";
 import type { Provider, ProviderConfig } from "./provider.ts";
@@ -17,11 +18,11 @@ const MOST = 50;
 /** Makes a provider. REQUEST_INVALID for a configuration that cannot work, PROVIDER_TAKEN, PROVIDERS_FULL, PROJECT_NOT_FOUND. */
 export async function createProvider(
   { db, clock, sealer, providers, egress }: ProviderPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { id, displayName, disabled, config }: NewProvider,
 ): Promise<Provider> {
   checkConfig(config, egress);
-  const { projectId } = scope;
+  const { projectId, act } = scope;
   const made = await transaction(db, scope, async (em) => {
     // One at a time, so that they are counted right.
     await lockProject(em, projectId);
@@ -32,6 +33,7 @@ export async function createProvider(
     const columns = { displayName, disabled, ...configColumns(sealer, projectId, id, config) };
     const row = em.create(ProviderEntity, { projectId, id, ...columns, createTime: now, updateTime: now });
     await em.persist(row).flush();
+    await appendAudit(em, act, { projectId, target: `provider/${id}`, details: { created: true }, createTime: now });
     return providerOf(sealer, row);
   });
   providers.forget(projectId, id);

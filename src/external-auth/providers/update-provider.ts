@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { LockMode } from "@mikro-orm/core";
+import { appendAudit } from "../../audit/append-audit.ts";
+import type { WriteScope } from "../../db/recorded.ts";
 import { transaction } from "../../db/transaction.ts";
 import { authorityOf } from "../../egress/check-url.ts";
 import { invalid, MusterError } from "../../errors.ts";
-import type { ProjectScope } from "../../users/users.ts";
 import { checkConfig } from "./check-config.ts";
 import { ProviderEntity } from "./provider.entity.ts";
 import { type HttpConfig, type Provider, type ProviderConfig, WITHHELD } from "./provider.ts";
@@ -18,32 +20,44 @@ export interface ProviderChange {
   readonly config: ProviderConfig | undefined;
 }
 
-/** Changes a provider. PROVIDER_NOT_FOUND, REQUEST_INVALID for a configuration that cannot work or is of another kind. */
+/** Changes a provider; where all is as it was nothing is written. PROVIDER_NOT_FOUND, REQUEST_INVALID for a configuration that cannot work or is of another kind. */
 export async function updateProvider(
   { db, clock, sealer, providers, egress }: ProviderPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   id: string,
   change: ProviderChange,
 ): Promise<Provider> {
-  const { projectId } = scope;
+  const { projectId, act } = scope;
   const updated = await transaction(db, scope, async (em) => {
     const lock = { lockMode: LockMode.PESSIMISTIC_WRITE };
     const row = await em.findOne(ProviderEntity, { projectId, id }, lock);
     if (!row) throw new MusterError("PROVIDER_NOT_FOUND");
     const before = providerOf(sealer, row);
-    if (change.config) {
-      const config = completed(change.config, before.config);
-      checkConfig(config, egress);
-      Object.assign(row, configColumns(sealer, projectId, id, config));
-    }
-    row.displayName = change.displayName ?? row.displayName;
-    row.disabled = change.disabled ?? row.disabled;
-    row.updateTime = new Date(clock.now());
+    const { displayName = row.displayName, disabled = row.disabled } = change;
+    const config = change.config ? completed(change.config, before.config) : before.config;
+    if (change.config) checkConfig(config, egress);
+    const changed = changedFields(before, { displayName, disabled, config });
+    if (changed.length === 0) return before;
+    // Sealed anew only where it changes.
+    if (changed.includes("config")) Object.assign(row, configColumns(sealer, projectId, id, config));
+    const now = new Date(clock.now());
+    Object.assign(row, { displayName, disabled, updateTime: now });
     await em.flush();
+    await appendAudit(em, act, { projectId, target: `provider/${id}`, details: { changed }, createTime: now });
     return providerOf(sealer, row);
   });
   providers.forget(projectId, id);
   return updated;
+}
+
+type Changeable = Pick<Provider<ProviderConfig>, "displayName" | "disabled" | "config">;
+
+/** What is another than it was, by the names it has on the wire. */
+function changedFields(before: Changeable, after: Changeable): string[] {
+  const names = { displayName: "display_name", disabled: "disabled", config: "config" } as const;
+  return (Object.keys(names) as (keyof Changeable)[])
+    .filter((name) => !isDeepStrictEqual(before[name], after[name]))
+    .map((name) => names[name]);
 }
 
 /** The configuration with the headers' values that the caller was not told. */

@@ -8,6 +8,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { SigningAlgorithm, SigningAlgorithmJson } from "./project_pb.ts";
+import { file_muster_v1_project } from "./project_pb.ts";
 import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
 import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { User, UserJson } from "./user_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFYgZwcm90bzM", [file_google_protobuf_timestamp, file_muster_v1_suspension, file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAliBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user]);
 
 /**
  * The data of `user.created`: a user came onto the roll. Emitted once per user.
@@ -590,4 +592,281 @@ export type SessionReuseDetectedEventJson = {
  */
 export const SessionReuseDetectedEventSchema: GenMessage<SessionReuseDetectedEvent, {jsonType: SessionReuseDetectedEventJson}> = /*@__PURE__*/
   messageDesc(file_muster_v1_event, 8);
+
+/**
+ * The data of `token.revoked`: a token that is kept was revoked before its end, or all that a user was signed in by (RevokeUserTokens), tokens
+ * that are not kept and sessions included. That tokens end with the signing key is `signing_key.rotated`.
+ *
+ * @generated from message muster.v1.TokenRevokedEvent
+ */
+export type TokenRevokedEvent = Message<"muster.v1.TokenRevokedEvent"> & {
+  /**
+   * The id of the token, its `jti`; empty: everything of the user that began before `before_time`.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * The id the project's own system gave the user.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+
+  /**
+   * The full second up to which everything that began is revoked; unset where `token_id` says what is.
+   *
+   * @generated from field: google.protobuf.Timestamp before_time = 4;
+   */
+  beforeTime?: Timestamp | undefined;
+};
+
+/**
+ * The data of `token.revoked`: a token that is kept was revoked before its end, or all that a user was signed in by (RevokeUserTokens), tokens
+ * that are not kept and sessions included. That tokens end with the signing key is `signing_key.rotated`.
+ *
+ * @generated from message muster.v1.TokenRevokedEvent
+ */
+export type TokenRevokedEventJson = {
+  /**
+   * The id of the token, its `jti`; empty: everything of the user that began before `before_time`.
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId?: string;
+
+  /**
+   * The id of the user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId?: string;
+
+  /**
+   * The id the project's own system gave the user.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId?: string;
+
+  /**
+   * The full second up to which everything that began is revoked; unset where `token_id` says what is.
+   *
+   * @generated from field: google.protobuf.Timestamp before_time = 4;
+   */
+  beforeTime?: TimestampJson;
+};
+
+/**
+ * Describes the message muster.v1.TokenRevokedEvent.
+ * Use `create(TokenRevokedEventSchema)` to create a new message.
+ */
+export const TokenRevokedEventSchema: GenMessage<TokenRevokedEvent, {jsonType: TokenRevokedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 9);
+
+/**
+ * The data of `signing_key.rotated`: another key is to sign the project's JWTs. It is in the JWKS from now on. The first key of a project is no
+ * such event.
+ *
+ * @generated from message muster.v1.SigningKeyRotatedEvent
+ */
+export type SigningKeyRotatedEvent = Message<"muster.v1.SigningKeyRotatedEvent"> & {
+  /**
+   * The id of the key, its `kid`.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * What it signs with.
+   *
+   * @generated from field: muster.v1.SigningAlgorithm algorithm = 2;
+   */
+  algorithm: SigningAlgorithm;
+
+  /**
+   * From when on it signs.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 3;
+   */
+  activateTime?: Timestamp | undefined;
+
+  /**
+   * The ids of the keys that were revoked for it, at most 16: JWTs that they signed are good no more. Empty: the keys before live out their time.
+   *
+   * @generated from field: repeated string revoked_key_ids = 4;
+   */
+  revokedKeyIds: string[];
+};
+
+/**
+ * The data of `signing_key.rotated`: another key is to sign the project's JWTs. It is in the JWKS from now on. The first key of a project is no
+ * such event.
+ *
+ * @generated from message muster.v1.SigningKeyRotatedEvent
+ */
+export type SigningKeyRotatedEventJson = {
+  /**
+   * The id of the key, its `kid`.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId?: string;
+
+  /**
+   * What it signs with.
+   *
+   * @generated from field: muster.v1.SigningAlgorithm algorithm = 2;
+   */
+  algorithm?: SigningAlgorithmJson;
+
+  /**
+   * From when on it signs.
+   *
+   * @generated from field: google.protobuf.Timestamp activate_time = 3;
+   */
+  activateTime?: TimestampJson;
+
+  /**
+   * The ids of the keys that were revoked for it, at most 16: JWTs that they signed are good no more. Empty: the keys before live out their time.
+   *
+   * @generated from field: repeated string revoked_key_ids = 4;
+   */
+  revokedKeyIds?: string[];
+};
+
+/**
+ * Describes the message muster.v1.SigningKeyRotatedEvent.
+ * Use `create(SigningKeyRotatedEventSchema)` to create a new message.
+ */
+export const SigningKeyRotatedEventSchema: GenMessage<SigningKeyRotatedEvent, {jsonType: SigningKeyRotatedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 10);
+
+/**
+ * The data of `access_key.created`: the project has another access key. Its credential was in one answer only.
+ *
+ * @generated from message muster.v1.AccessKeyCreatedEvent
+ */
+export type AccessKeyCreatedEvent = Message<"muster.v1.AccessKeyCreatedEvent"> & {
+  /**
+   * The id of the key.
+   *
+   * @generated from field: string access_key_id = 1;
+   */
+  accessKeyId: string;
+
+  /**
+   * What it was called.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName: string;
+};
+
+/**
+ * The data of `access_key.created`: the project has another access key. Its credential was in one answer only.
+ *
+ * @generated from message muster.v1.AccessKeyCreatedEvent
+ */
+export type AccessKeyCreatedEventJson = {
+  /**
+   * The id of the key.
+   *
+   * @generated from field: string access_key_id = 1;
+   */
+  accessKeyId?: string;
+
+  /**
+   * What it was called.
+   *
+   * @generated from field: string display_name = 2;
+   */
+  displayName?: string;
+};
+
+/**
+ * Describes the message muster.v1.AccessKeyCreatedEvent.
+ * Use `create(AccessKeyCreatedEventSchema)` to create a new message.
+ */
+export const AccessKeyCreatedEventSchema: GenMessage<AccessKeyCreatedEvent, {jsonType: AccessKeyCreatedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 11);
+
+/**
+ * The data of `access_key.revoked`: an access key is good no more.
+ *
+ * @generated from message muster.v1.AccessKeyRevokedEvent
+ */
+export type AccessKeyRevokedEvent = Message<"muster.v1.AccessKeyRevokedEvent"> & {
+  /**
+   * The id of the key.
+   *
+   * @generated from field: string access_key_id = 1;
+   */
+  accessKeyId: string;
+};
+
+/**
+ * The data of `access_key.revoked`: an access key is good no more.
+ *
+ * @generated from message muster.v1.AccessKeyRevokedEvent
+ */
+export type AccessKeyRevokedEventJson = {
+  /**
+   * The id of the key.
+   *
+   * @generated from field: string access_key_id = 1;
+   */
+  accessKeyId?: string;
+};
+
+/**
+ * Describes the message muster.v1.AccessKeyRevokedEvent.
+ * Use `create(AccessKeyRevokedEventSchema)` to create a new message.
+ */
+export const AccessKeyRevokedEventSchema: GenMessage<AccessKeyRevokedEvent, {jsonType: AccessKeyRevokedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 12);
+
+/**
+ * The data of `project.updated`: the project's name or its settings were changed. That all is as it was is no event.
+ *
+ * @generated from message muster.v1.ProjectUpdatedEvent
+ */
+export type ProjectUpdatedEvent = Message<"muster.v1.ProjectUpdatedEvent"> & {
+  /**
+   * What was changed, as an `update_mask` of UpdateProject names it: `display_name`, `settings.token_ttl`.
+   *
+   * @generated from field: repeated string changed_fields = 1;
+   */
+  changedFields: string[];
+};
+
+/**
+ * The data of `project.updated`: the project's name or its settings were changed. That all is as it was is no event.
+ *
+ * @generated from message muster.v1.ProjectUpdatedEvent
+ */
+export type ProjectUpdatedEventJson = {
+  /**
+   * What was changed, as an `update_mask` of UpdateProject names it: `display_name`, `settings.token_ttl`.
+   *
+   * @generated from field: repeated string changed_fields = 1;
+   */
+  changedFields?: string[];
+};
+
+/**
+ * Describes the message muster.v1.ProjectUpdatedEvent.
+ * Use `create(ProjectUpdatedEventSchema)` to create a new message.
+ */
+export const ProjectUpdatedEventSchema: GenMessage<ProjectUpdatedEvent, {jsonType: ProjectUpdatedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 13);
 
