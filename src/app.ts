@@ -1,4 +1,5 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { eventJobs } from "./events/event-jobs.ts";
 import { externalJobs } from "./external-auth/external-jobs.ts";
 import { createFeatures, type FeaturePorts, type Features } from "./features.ts";
 import { createJobs } from "./jobs/jobs.ts";
@@ -53,6 +54,7 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     ...sessionJobs(ports),
     ...externalJobs(ports),
     ...revocationJobs(ports),
+    ...eventJobs(ports),
     ...presenceJobs(features.presence.engine),
   ];
   resources.use(createJobs(ports, jobs));

@@ -84,6 +84,10 @@ export const ERRORS = {
   WEBHOOK_NOT_FOUND: { code: "not_found", message: "No such webhook" },
   WEBHOOKS_FULL: { code: "failed_precondition", message: "The project has 20 webhooks" },
   WATCH_NOT_FOUND: { code: "not_found", message: "No such watch" },
+  EVENT_CURSOR_EXPIRED: {
+    code: "failed_precondition",
+    message: "Events after the cursor are not kept any more; read the state and begin anew",
+  },
 } as const satisfies Record<Reason, { code: StatusCode; message: string }>;
 
 /** One rule that one field of a request breaks. */

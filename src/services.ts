@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { historyService } from "./events/history-service.ts";
 import { exportPorts } from "./export-sections.ts";
 import { externalKeyService } from "./external-auth/external-key-service.ts";
 import { identityService } from "./external-auth/identity-service.ts";
@@ -108,8 +109,11 @@ function externalAuthService(
 /** EventService of its parts. */
 const eventService = (
   { db, clock, newId }: FeaturePorts,
-  { sealer, egress }: Features,
-): ServiceImpl<typeof EventService> => webhookService({ db, clock, newId, sealer, egress });
+  { sealer, egress, pageTokens }: Features,
+): ServiceImpl<typeof EventService> => ({
+  ...historyService({ db, pageTokens }),
+  ...webhookService({ db, clock, newId, sealer, egress }),
+});
 
 /** Whose pages may call. */
 export const pageOrigins = ({ publicUrl }: FeaturePorts, { projects }: Features): PageOrigins => ({

@@ -25,6 +25,7 @@ export interface SettingsOptions {
   readonly defaultPresence?: string;
   readonly userIdPattern?: string;
   readonly guestTtl?: number;
+  readonly eventRetention?: number;
 }
 
 const ALGORITHMS = { ed25519: SigningAlgorithm.ED25519, es256: SigningAlgorithm.ES256, rs256: SigningAlgorithm.RS256 };
@@ -61,7 +62,8 @@ export function withSettings(command: Command): Command {
     .option("--cors-origin <origin>", "an origin whose pages may call; repeat it for more, or none", collect)
     .option("--default-presence <status>", "the status of a user that has not set one")
     .option("--user-id-pattern <regexp>", "what new external ids must match")
-    .option("--guest-ttl <span>", "how long a guest lives, such as 24h", optionValue(duration("1m", "720h")));
+    .option("--guest-ttl <span>", "how long a guest lives, such as 24h", optionValue(duration("1m", "720h")))
+    .option("--event-retention <span>", "how long events are kept", optionValue(duration("24h", "8760h")));
 }
 
 const SPANS = [
@@ -72,6 +74,7 @@ const SPANS = [
   "sessionTtl",
   "sessionTtlMax",
   "guestTtl",
+  "eventRetention",
   "externalJwtMaxAge",
 ] as const;
 

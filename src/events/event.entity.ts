@@ -1,12 +1,13 @@
 import { defineEntity, p } from "@mikro-orm/core";
 
-/** Something that happened in a project. Read in the order of (transaction, sequence), never beyond the settled horizon. */
+/** Something that happened in a project. Read in the order of (transaction_id, sequence), never beyond the settled horizon. */
 export const EventEntity = defineEntity({
   name: "Event",
   tableName: "events",
   properties: {
     projectId: p.uuid().primary(),
-    transactionId: p.string().columnType("xid8").primary().defaultRaw("pg_current_xact_id()"),
+    /** Its place: its own transaction, or the last one that had been committed when it was written, if that began later. */
+    transactionId: p.string().columnType("xid8").primary().defaultRaw("event_place()"),
     sequence: p.bigint("number").autoincrement().primary().generated("identity"),
     id: p.uuid(),
     type: p.text(),
@@ -14,6 +15,8 @@ export const EventEntity = defineEntity({
     data: p.json<object>(),
     origin: p.text().nullable(),
     createTime: p.datetime(),
+    /** Its own transaction; null: that of its place. */
+    writtenIn: p.string().columnType("xid8").nullable().defaultRaw("pg_current_xact_id()"),
   },
   indexes: [
     {

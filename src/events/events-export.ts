@@ -13,9 +13,9 @@ export const EVENTS_EXPORT = tableSection({
   name: "events",
   table: "events",
   key: ["transaction_id", "sequence"],
-  transaction: "transaction_id",
+  transaction: "coalesce(written_in, transaction_id)",
   exported: ["id", "type", "data", "origin", "create_time"],
-  withheld: { transaction_id: ORDER, sequence: ORDER },
+  withheld: { transaction_id: ORDER, sequence: ORDER, written_in: ORDER },
   item({ data, ...event }, { visible }) {
     const seen = visible(messageNameOf(String(event["type"])), data as Parameters<typeof visible>[1]);
     return seen ? { ...event, data: seen } : event;

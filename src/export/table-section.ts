@@ -17,7 +17,7 @@ export interface ExportedTable {
   readonly read?: readonly string[];
   /** The columns that are not told, each with the reason. */
   readonly withheld?: Readonly<Record<string, string>>;
-  /** The column with the transaction that wrote a row: those that had not committed when the export began are left out. */
+  /** The transaction that wrote a row, as SQL over its columns: those that had not committed when the export began are left out. */
   readonly transaction?: string;
   /** What is told of a row in place of its columns. */
   item?(row: JsonMap, scope: ExportScope): Json;

@@ -34,6 +34,7 @@ const SETTINGS: { [N in SettingName]-?: (message: SettingsMessage) => StoredSett
   corsOrigins: (m) => (m.corsOrigins.length > 0 ? m.corsOrigins : undefined),
   defaultPresence: (m) => m.defaultPresence || undefined,
   guestTtlMs: (m) => m.guestTtl && durationMs(m.guestTtl),
+  eventRetentionMs: (m) => m.eventRetention && durationMs(m.eventRetention),
   userIdPattern: (m) => m.userIdPattern || undefined,
 };
 
@@ -70,6 +71,7 @@ export function projectMessage({ id, displayName, settings, createTime, updateTi
       defaultPresence: settings.defaultPresence,
       userIdPattern: settings.userIdPattern,
       guestTtl: durationFromMs(settings.guestTtlMs),
+      eventRetention: durationFromMs(settings.eventRetentionMs),
     }),
     createTime: timestampFromDate(createTime),
     updateTime: timestampFromDate(updateTime),

@@ -23,6 +23,7 @@ export interface ProjectSettings {
   /** RE2; empty: every external id is taken. */
   readonly userIdPattern: string;
   readonly guestTtlMs: number;
+  readonly eventRetentionMs: number;
 }
 
 export type SettingName = keyof StoredSettings;
@@ -34,11 +35,16 @@ export const wireNameOf = (name: SettingName): string =>
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const GUEST_TTL_MS = DAY_MS;
+const EVENT_RETENTION_MS = 30 * DAY_MS;
 const TOKEN_TTL_MAX_MS = 30 * DAY_MS;
 
 /** SQL for `guestTtlMs` in force, of a column with what is stored: for statements over all projects. */
 export const guestTtlMsSql = (settings: string): string =>
   `coalesce((${settings} ->> 'guestTtlMs')::float8, ${GUEST_TTL_MS})`;
+
+/** The same for `eventRetentionMs`. */
+export const eventRetentionMsSql = (settings: string): string =>
+  `coalesce((${settings} ->> 'eventRetentionMs')::float8, ${EVENT_RETENTION_MS})`;
 
 /** The same for `tokenTtlMaxMs`; `tokenTtlMs` is SQL for the instance's default life of a token. */
 export const tokenTtlMaxMsSql = (settings: string, tokenTtlMs: string): string =>
@@ -68,6 +74,7 @@ export function settingsInForce(stored: StoredSettings, tokenTtlMs: number): Pro
     defaultPresence: stored.defaultPresence ?? "offline",
     userIdPattern: stored.userIdPattern ?? "",
     guestTtlMs: stored.guestTtlMs ?? GUEST_TTL_MS,
+    eventRetentionMs: stored.eventRetentionMs ?? EVENT_RETENTION_MS,
   };
 }
 

@@ -23,6 +23,7 @@ export interface StoredSettings {
   defaultPresence?: string;
   userIdPattern?: string;
   guestTtlMs?: number;
+  eventRetentionMs?: number;
 }
 
 /** A tenant. */

@@ -21,6 +21,7 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   deleted_users: "ids of users that are gone: there is nobody to export",
   avatar_removals: "objects that are no user's any more, to be removed from a bucket",
   attempts: "counters under digests of what they count, which nobody can be found by",
+  event_removals: "up to where the history of a project has been removed",
   jobs: "when which job of the deployment runs",
   migrations: "which migrations ran",
 };

@@ -30,6 +30,7 @@ const WITHOUT_ENTITY = [
   "attempts",
   "password_resets",
   "external_jwts",
+  "event_removals",
 ];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */

@@ -25,6 +25,7 @@ test("a new project has every setting, with its default", async () => {
     defaultPresence: "offline",
     userIdPattern: "",
     guestTtl: { seconds: 86_400n },
+    eventRetention: { seconds: 2_592_000n },
   });
   expect((await projects.getProject({ projectId: made?.id ?? "" })).project).toEqual(made);
 });
@@ -54,6 +55,8 @@ test("settings that make no sense are refused by the names of their fields", asy
   ]);
   for (const seconds of [59n, 2_592_001n])
     expect(await fieldsOf({ guestTtl: { seconds } })).toEqual(["settings.guest_ttl"]);
+  for (const seconds of [86_399n, 31_536_001n])
+    expect(await fieldsOf({ eventRetention: { seconds } })).toEqual(["settings.event_retention"]);
   expect(await fieldsOf({ userIdPattern: "(a" })).toEqual(["settings.user_id_pattern"]);
   expect(await fieldsOf({ corsOrigins: ["https://a.example/path"] })).toEqual(["settings.cors_origins[0]"]);
   expect((await refusalOf(projects.createProject({ displayName: "" }))).fields).toEqual(["display_name"]);

@@ -156,6 +156,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   UpdateWebhook: [{ webhook: { id: webhookId, disabled: true } }, "WEBHOOK_NOT_FOUND"],
   RotateWebhookSecret: [{ webhookId, revokePrevious: true }, "WEBHOOK_NOT_FOUND"],
   DeleteWebhook: [{ webhookId }, "answered"],
+  ListEvents: [{ userId }, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 

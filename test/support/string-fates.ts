@@ -52,6 +52,8 @@ const FATES: Record<string, Fate> = {
   "LinkIdentityRequest.nonce": "asked",
   "LinkIdentityRequest.provider": "asked",
   "LinkIdentityRequest.subject": as("Identity.subject"),
+  "ListEventsRequest.types": "asked",
+  "ListEventsRequest.user_id": "asked",
   "ListPresenceRequest.status": "asked",
   "ListUsersRequest.order_by": "asked",
   "Locator.value": "kept",

@@ -29,6 +29,7 @@ import { Providers } from "./2026-11-22-21-providers.ts";
 import { Identities } from "./2026-11-22-22-identities.ts";
 import { PresenceEnds } from "./2026-11-22-22-presence-ends.ts";
 import { Audit } from "./2026-11-22-23-audit.ts";
+import { EventsRetention } from "./2026-11-22-24-events-retention.ts";
 import { Webhooks } from "./2026-11-22-25-webhooks.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
@@ -66,4 +67,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-22-identities", class: Identities },
   { name: "2026-11-22-23-audit", class: Audit },
   { name: "2026-11-22-25-webhooks", class: Webhooks },
+  { name: "2026-11-22-24-events-retention", class: EventsRetention },
 ] as const;

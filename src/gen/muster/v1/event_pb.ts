@@ -6,21 +6,142 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { SigningAlgorithm, SigningAlgorithmJson } from "./project_pb.ts";
 import { file_muster_v1_project } from "./project_pb.ts";
 import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
 import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { User, UserJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAliBnByb3RvMw", [file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSKuAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRISCgpwcm9qZWN0X2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAUgASgJEiUKBGRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBm9yaWdpbhgHIAEoCSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user]);
+
+/**
+ * Something that happened in a project. It is written in the transaction of the change, and exists if and only if the change does.
+ *
+ * @generated from message muster.v1.Event
+ */
+export type Event = Message<"muster.v1.Event"> & {
+  /**
+   * A UUID in lower case, unique in the project: whoever gets an event twice knows it by this.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What happened: words in lower case with a dot between what it is about and what became of it, such as `user.created`.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * The project.
+   *
+   * @generated from field: string project_id = 3;
+   */
+  projectId: string;
+
+  /**
+   * When it happened, by the clock of the server that did it. The order of events is that in which they are given, not that of their times.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The id of the user it is about; empty: it is about none.
+   *
+   * @generated from field: string user_id = 5;
+   */
+  userId: string;
+
+  /**
+   * The message of this file that is named for the type (of `user.created`, UserCreatedEvent) in JSON, with the names of the proto. Fields
+   * without a value are left out. It tells what was at the time of the event.
+   *
+   * @generated from field: google.protobuf.Struct data = 6;
+   */
+  data?: JsonObject | undefined;
+
+  /**
+   * What the caller that made the change sent as the header `muster-origin`; empty: nothing, or a user made it.
+   *
+   * @generated from field: string origin = 7;
+   */
+  origin: string;
+};
+
+/**
+ * Something that happened in a project. It is written in the transaction of the change, and exists if and only if the change does.
+ *
+ * @generated from message muster.v1.Event
+ */
+export type EventJson = {
+  /**
+   * A UUID in lower case, unique in the project: whoever gets an event twice knows it by this.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * What happened: words in lower case with a dot between what it is about and what became of it, such as `user.created`.
+   *
+   * @generated from field: string type = 2;
+   */
+  type?: string;
+
+  /**
+   * The project.
+   *
+   * @generated from field: string project_id = 3;
+   */
+  projectId?: string;
+
+  /**
+   * When it happened, by the clock of the server that did it. The order of events is that in which they are given, not that of their times.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * The id of the user it is about; empty: it is about none.
+   *
+   * @generated from field: string user_id = 5;
+   */
+  userId?: string;
+
+  /**
+   * The message of this file that is named for the type (of `user.created`, UserCreatedEvent) in JSON, with the names of the proto. Fields
+   * without a value are left out. It tells what was at the time of the event.
+   *
+   * @generated from field: google.protobuf.Struct data = 6;
+   */
+  data?: StructJson;
+
+  /**
+   * What the caller that made the change sent as the header `muster-origin`; empty: nothing, or a user made it.
+   *
+   * @generated from field: string origin = 7;
+   */
+  origin?: string;
+};
+
+/**
+ * Describes the message muster.v1.Event.
+ * Use `create(EventSchema)` to create a new message.
+ */
+export const EventSchema: GenMessage<Event, {jsonType: EventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 0);
 
 /**
  * The data of `user.created`: a user came onto the roll. Emitted once per user.
@@ -55,7 +176,7 @@ export type UserCreatedEventJson = {
  * Use `create(UserCreatedEventSchema)` to create a new message.
  */
 export const UserCreatedEventSchema: GenMessage<UserCreatedEvent, {jsonType: UserCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 0);
+  messageDesc(file_muster_v1_event, 1);
 
 /**
  * The data of `user.deleted`: a user and all that belonged to it is gone.
@@ -104,7 +225,7 @@ export type UserDeletedEventJson = {
  * Use `create(UserDeletedEventSchema)` to create a new message.
  */
 export const UserDeletedEventSchema: GenMessage<UserDeletedEvent, {jsonType: UserDeletedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 1);
+  messageDesc(file_muster_v1_event, 2);
 
 /**
  * The data of `user.suspended`: a user was given a suspension, which may begin later.
@@ -167,7 +288,7 @@ export type UserSuspendedEventJson = {
  * Use `create(UserSuspendedEventSchema)` to create a new message.
  */
 export const UserSuspendedEventSchema: GenMessage<UserSuspendedEvent, {jsonType: UserSuspendedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 2);
+  messageDesc(file_muster_v1_event, 3);
 
 /**
  * The data of `user.suspension_lifted`: a suspension was taken back. That one comes to its end is no event.
@@ -230,7 +351,7 @@ export type UserSuspensionLiftedEventJson = {
  * Use `create(UserSuspensionLiftedEventSchema)` to create a new message.
  */
 export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEvent, {jsonType: UserSuspensionLiftedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 3);
+  messageDesc(file_muster_v1_event, 4);
 
 /**
  * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`; or a verified
@@ -309,7 +430,7 @@ export type IdentityLinkedEventJson = {
  * Use `create(IdentityLinkedEventSchema)` to create a new message.
  */
 export const IdentityLinkedEventSchema: GenMessage<IdentityLinkedEvent, {jsonType: IdentityLinkedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 4);
+  messageDesc(file_muster_v1_event, 5);
 
 /**
  * The data of `identity.unlinked`: an identity was taken from a user, by itself, by `.system`, or when its password was reset by an email that was not
@@ -388,7 +509,7 @@ export type IdentityUnlinkedEventJson = {
  * Use `create(IdentityUnlinkedEventSchema)` to create a new message.
  */
 export const IdentityUnlinkedEventSchema: GenMessage<IdentityUnlinkedEvent, {jsonType: IdentityUnlinkedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 5);
+  messageDesc(file_muster_v1_event, 6);
 
 /**
  * The data of `session.created`: a user signed in.
@@ -479,7 +600,7 @@ export type SessionCreatedEventJson = {
  * Use `create(SessionCreatedEventSchema)` to create a new message.
  */
 export const SessionCreatedEventSchema: GenMessage<SessionCreatedEvent, {jsonType: SessionCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 6);
+  messageDesc(file_muster_v1_event, 7);
 
 /**
  * The data of `session.ended`: a user signed out, or was signed out by `.system`. A session that runs out is no event.
@@ -528,7 +649,7 @@ export type SessionEndedEventJson = {
  * Use `create(SessionEndedEventSchema)` to create a new message.
  */
 export const SessionEndedEventSchema: GenMessage<SessionEndedEvent, {jsonType: SessionEndedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 7);
+  messageDesc(file_muster_v1_event, 8);
 
 /**
  * The data of `session.reuse_detected`: a refresh token was used again after its time, and its session ended for it.
@@ -591,7 +712,7 @@ export type SessionReuseDetectedEventJson = {
  * Use `create(SessionReuseDetectedEventSchema)` to create a new message.
  */
 export const SessionReuseDetectedEventSchema: GenMessage<SessionReuseDetectedEvent, {jsonType: SessionReuseDetectedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 8);
+  messageDesc(file_muster_v1_event, 9);
 
 /**
  * The data of `token.revoked`: a token that is kept was revoked before its end, or all that a user was signed in by (RevokeUserTokens), tokens
@@ -670,7 +791,7 @@ export type TokenRevokedEventJson = {
  * Use `create(TokenRevokedEventSchema)` to create a new message.
  */
 export const TokenRevokedEventSchema: GenMessage<TokenRevokedEvent, {jsonType: TokenRevokedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 9);
+  messageDesc(file_muster_v1_event, 10);
 
 /**
  * The data of `signing_key.rotated`: another key is to sign the project's JWTs. It is in the JWKS from now on. The first key of a project is no
@@ -749,7 +870,7 @@ export type SigningKeyRotatedEventJson = {
  * Use `create(SigningKeyRotatedEventSchema)` to create a new message.
  */
 export const SigningKeyRotatedEventSchema: GenMessage<SigningKeyRotatedEvent, {jsonType: SigningKeyRotatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 10);
+  messageDesc(file_muster_v1_event, 11);
 
 /**
  * The data of `access_key.created`: the project has another access key. Its credential was in one answer only.
@@ -798,7 +919,7 @@ export type AccessKeyCreatedEventJson = {
  * Use `create(AccessKeyCreatedEventSchema)` to create a new message.
  */
 export const AccessKeyCreatedEventSchema: GenMessage<AccessKeyCreatedEvent, {jsonType: AccessKeyCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 11);
+  messageDesc(file_muster_v1_event, 12);
 
 /**
  * The data of `access_key.revoked`: an access key is good no more.
@@ -833,7 +954,7 @@ export type AccessKeyRevokedEventJson = {
  * Use `create(AccessKeyRevokedEventSchema)` to create a new message.
  */
 export const AccessKeyRevokedEventSchema: GenMessage<AccessKeyRevokedEvent, {jsonType: AccessKeyRevokedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 12);
+  messageDesc(file_muster_v1_event, 13);
 
 /**
  * The data of `project.updated`: the project's name or its settings were changed. That all is as it was is no event.
@@ -868,5 +989,5 @@ export type ProjectUpdatedEventJson = {
  * Use `create(ProjectUpdatedEventSchema)` to create a new message.
  */
 export const ProjectUpdatedEventSchema: GenMessage<ProjectUpdatedEvent, {jsonType: ProjectUpdatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 13);
+  messageDesc(file_muster_v1_event, 14);
 

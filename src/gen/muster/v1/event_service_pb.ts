@@ -10,6 +10,8 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import type { Duration, DurationJson, FieldMask, FieldMaskJson } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import { file_muster_v1_access } from "./access_pb.ts";
+import type { Event, EventJson } from "./event_pb.ts";
+import { file_muster_v1_event } from "./event_pb.ts";
 import type { Webhook, WebhookJson } from "./webhook_pb.ts";
 import { file_muster_v1_webhook } from "./webhook_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,153 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event_service.proto.
  */
 export const file_muster_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIkMKFENyZWF0ZVdlYmhvb2tSZXF1ZXN0EisKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9va0IGukgDyAEBIkwKFUNyZWF0ZVdlYmhvb2tSZXNwb25zZRIjCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2sSDgoGc2VjcmV0GAIgASgJIhUKE0xpc3RXZWJob29rc1JlcXVlc3QiPAoUTGlzdFdlYmhvb2tzUmVzcG9uc2USJAoId2ViaG9va3MYASADKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKLAQoUVXBkYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKBGV0YWcYAyABKAlCB7pIBHICKEAiPAoVVXBkYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKXAQoaUm90YXRlV2ViaG9va1NlY3JldFJlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQESFwoPcmV2b2tlX3ByZXZpb3VzGAIgASgIEkIKDHByZXZpb3VzX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiUgobUm90YXRlV2ViaG9va1NlY3JldFJlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiNAoURGVsZXRlV2ViaG9va1JlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQEiFwoVRGVsZXRlV2ViaG9va1Jlc3BvbnNlMvsDCgxFdmVudFNlcnZpY2USXQoNQ3JlYXRlV2ViaG9vaxIfLm11c3Rlci52MS5DcmVhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJdCgxMaXN0V2ViaG9va3MSHi5tdXN0ZXIudjEuTGlzdFdlYmhvb2tzUmVxdWVzdBofLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXNwb25zZSIMkAIBqrsYBQoBAhABEl0KDVVwZGF0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuVXBkYXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuVXBkYXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAISbwoTUm90YXRlV2ViaG9va1NlY3JldBIlLm11c3Rlci52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBomLm11c3Rlci52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2UiCaq7GAUKAQIQAhJdCg1EZWxldGVXZWJob29rEh8ubXVzdGVyLnYxLkRlbGV0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkRlbGV0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_muster_v1_access, file_muster_v1_webhook]);
+  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIq0BChFMaXN0RXZlbnRzUmVxdWVzdBI9CgV0eXBlcxgBIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAIgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiXwoSTGlzdEV2ZW50c1Jlc3BvbnNlEiAKBmV2ZW50cxgBIAMoCzIQLm11c3Rlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDgoGY3Vyc29yGAMgASgJIkMKFENyZWF0ZVdlYmhvb2tSZXF1ZXN0EisKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9va0IGukgDyAEBIkwKFUNyZWF0ZVdlYmhvb2tSZXNwb25zZRIjCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2sSDgoGc2VjcmV0GAIgASgJIhUKE0xpc3RXZWJob29rc1JlcXVlc3QiPAoUTGlzdFdlYmhvb2tzUmVzcG9uc2USJAoId2ViaG9va3MYASADKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKLAQoUVXBkYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKBGV0YWcYAyABKAlCB7pIBHICKEAiPAoVVXBkYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKXAQoaUm90YXRlV2ViaG9va1NlY3JldFJlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQESFwoPcmV2b2tlX3ByZXZpb3VzGAIgASgIEkIKDHByZXZpb3VzX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiUgobUm90YXRlV2ViaG9va1NlY3JldFJlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiNAoURGVsZXRlV2ViaG9va1JlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQEiFwoVRGVsZXRlV2ViaG9va1Jlc3BvbnNlMtQECgxFdmVudFNlcnZpY2USVwoKTGlzdEV2ZW50cxIcLm11c3Rlci52MS5MaXN0RXZlbnRzUmVxdWVzdBodLm11c3Rlci52MS5MaXN0RXZlbnRzUmVzcG9uc2UiDJACAaq7GAUKAQIQARJdCg1DcmVhdGVXZWJob29rEh8ubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACEl0KDExpc3RXZWJob29rcxIeLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RXZWJob29rc1Jlc3BvbnNlIgyQAgGquxgFCgECEAESXQoNVXBkYXRlV2ViaG9vaxIfLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJvChNSb3RhdGVXZWJob29rU2VjcmV0EiUubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXF1ZXN0GiYubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXNwb25zZSIJqrsYBQoBAhACEl0KDURlbGV0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_muster_v1_access, file_muster_v1_event, file_muster_v1_webhook]);
+
+/**
+ * What ListEvents takes.
+ *
+ * @generated from message muster.v1.ListEventsRequest
+ */
+export type ListEventsRequest = Message<"muster.v1.ListEventsRequest"> & {
+  /**
+   * The types to list, each a whole one, such as `user.created`, or the beginning of some, such as `user.*`. None: all but `user.updated`,
+   * which has to be asked for, as either.
+   *
+   * @generated from field: repeated string types = 1;
+   */
+  types: string[];
+
+  /**
+   * Lists only what is about the user with this id, which may have been deleted since. Empty: all.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * The most events of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` or `cursor` of an earlier answer, or `cursor` of a message of WatchEvents, with whatever types and user; empty: from the
+   * oldest event that is kept.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * What ListEvents takes.
+ *
+ * @generated from message muster.v1.ListEventsRequest
+ */
+export type ListEventsRequestJson = {
+  /**
+   * The types to list, each a whole one, such as `user.created`, or the beginning of some, such as `user.*`. None: all but `user.updated`,
+   * which has to be asked for, as either.
+   *
+   * @generated from field: repeated string types = 1;
+   */
+  types?: string[];
+
+  /**
+   * Lists only what is about the user with this id, which may have been deleted since. Empty: all.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId?: string;
+
+  /**
+   * The most events of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` or `cursor` of an earlier answer, or `cursor` of a message of WatchEvents, with whatever types and user; empty: from the
+   * oldest event that is kept.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListEventsRequest.
+ * Use `create(ListEventsRequestSchema)` to create a new message.
+ */
+export const ListEventsRequestSchema: GenMessage<ListEventsRequest, {jsonType: ListEventsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 0);
+
+/**
+ * What ListEvents answers.
+ *
+ * @generated from message muster.v1.ListEventsResponse
+ */
+export type ListEventsResponse = Message<"muster.v1.ListEventsResponse"> & {
+  /**
+   * The events of this page. There may be fewer than asked for, or none, though there are more to come.
+   *
+   * @generated from field: repeated muster.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * What the next page is asked for with; empty: there is no more for now.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Where to go on from later: as the `page_token` of a later call, or the `cursor` of WatchEvents. Never empty. It is good for as long as all that
+   * came after it is kept, so one that is used within `event_retention` always is.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+};
+
+/**
+ * What ListEvents answers.
+ *
+ * @generated from message muster.v1.ListEventsResponse
+ */
+export type ListEventsResponseJson = {
+  /**
+   * The events of this page. There may be fewer than asked for, or none, though there are more to come.
+   *
+   * @generated from field: repeated muster.v1.Event events = 1;
+   */
+  events?: EventJson[];
+
+  /**
+   * What the next page is asked for with; empty: there is no more for now.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+
+  /**
+   * Where to go on from later: as the `page_token` of a later call, or the `cursor` of WatchEvents. Never empty. It is good for as long as all that
+   * came after it is kept, so one that is used within `event_retention` always is.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListEventsResponse.
+ * Use `create(ListEventsResponseSchema)` to create a new message.
+ */
+export const ListEventsResponseSchema: GenMessage<ListEventsResponse, {jsonType: ListEventsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 1);
 
 /**
  * What CreateWebhook takes.
@@ -53,7 +201,7 @@ export type CreateWebhookRequestJson = {
  * Use `create(CreateWebhookRequestSchema)` to create a new message.
  */
 export const CreateWebhookRequestSchema: GenMessage<CreateWebhookRequest, {jsonType: CreateWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 0);
+  messageDesc(file_muster_v1_event_service, 2);
 
 /**
  * What CreateWebhook answers.
@@ -102,7 +250,7 @@ export type CreateWebhookResponseJson = {
  * Use `create(CreateWebhookResponseSchema)` to create a new message.
  */
 export const CreateWebhookResponseSchema: GenMessage<CreateWebhookResponse, {jsonType: CreateWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 1);
+  messageDesc(file_muster_v1_event_service, 3);
 
 /**
  * What ListWebhooks takes.
@@ -125,7 +273,7 @@ export type ListWebhooksRequestJson = {
  * Use `create(ListWebhooksRequestSchema)` to create a new message.
  */
 export const ListWebhooksRequestSchema: GenMessage<ListWebhooksRequest, {jsonType: ListWebhooksRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 2);
+  messageDesc(file_muster_v1_event_service, 4);
 
 /**
  * What ListWebhooks answers.
@@ -160,7 +308,7 @@ export type ListWebhooksResponseJson = {
  * Use `create(ListWebhooksResponseSchema)` to create a new message.
  */
 export const ListWebhooksResponseSchema: GenMessage<ListWebhooksResponse, {jsonType: ListWebhooksResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 3);
+  messageDesc(file_muster_v1_event_service, 5);
 
 /**
  * What UpdateWebhook takes.
@@ -223,7 +371,7 @@ export type UpdateWebhookRequestJson = {
  * Use `create(UpdateWebhookRequestSchema)` to create a new message.
  */
 export const UpdateWebhookRequestSchema: GenMessage<UpdateWebhookRequest, {jsonType: UpdateWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 4);
+  messageDesc(file_muster_v1_event_service, 6);
 
 /**
  * What UpdateWebhook answers.
@@ -258,7 +406,7 @@ export type UpdateWebhookResponseJson = {
  * Use `create(UpdateWebhookResponseSchema)` to create a new message.
  */
 export const UpdateWebhookResponseSchema: GenMessage<UpdateWebhookResponse, {jsonType: UpdateWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 5);
+  messageDesc(file_muster_v1_event_service, 7);
 
 /**
  * What RotateWebhookSecret takes.
@@ -321,7 +469,7 @@ export type RotateWebhookSecretRequestJson = {
  * Use `create(RotateWebhookSecretRequestSchema)` to create a new message.
  */
 export const RotateWebhookSecretRequestSchema: GenMessage<RotateWebhookSecretRequest, {jsonType: RotateWebhookSecretRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 6);
+  messageDesc(file_muster_v1_event_service, 8);
 
 /**
  * What RotateWebhookSecret answers.
@@ -370,7 +518,7 @@ export type RotateWebhookSecretResponseJson = {
  * Use `create(RotateWebhookSecretResponseSchema)` to create a new message.
  */
 export const RotateWebhookSecretResponseSchema: GenMessage<RotateWebhookSecretResponse, {jsonType: RotateWebhookSecretResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 7);
+  messageDesc(file_muster_v1_event_service, 9);
 
 /**
  * What DeleteWebhook takes.
@@ -405,7 +553,7 @@ export type DeleteWebhookRequestJson = {
  * Use `create(DeleteWebhookRequestSchema)` to create a new message.
  */
 export const DeleteWebhookRequestSchema: GenMessage<DeleteWebhookRequest, {jsonType: DeleteWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 8);
+  messageDesc(file_muster_v1_event_service, 10);
 
 /**
  * What DeleteWebhook answers.
@@ -428,7 +576,7 @@ export type DeleteWebhookResponseJson = {
  * Use `create(DeleteWebhookResponseSchema)` to create a new message.
  */
 export const DeleteWebhookResponseSchema: GenMessage<DeleteWebhookResponse, {jsonType: DeleteWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 9);
+  messageDesc(file_muster_v1_event_service, 11);
 
 /**
  * Tells a project's events in the order they happened, to whoever asks and to whoever listens. Events are kept for the project's
@@ -437,6 +585,19 @@ export const DeleteWebhookResponseSchema: GenMessage<DeleteWebhookResponse, {jso
  * @generated from service muster.v1.EventService
  */
 export const EventService: GenService<{
+  /**
+   * Lists events, the oldest first. A page goes on behind the one before, and from the `cursor` of the last page a later call goes on with what has
+   * happened since: none is left out, none comes twice, whichever server answers. An event is listed once all transactions that began
+   * before its own have ended, as any of them may still put one before it; that takes milliseconds, or as long as the longest of them.
+   * Reasons: EVENT_CURSOR_EXPIRED, REQUEST_INVALID (a page token that is none of this project).
+   *
+   * @generated from rpc muster.v1.EventService.ListEvents
+   */
+  listEvents: {
+    methodKind: "unary";
+    input: typeof ListEventsRequestSchema;
+    output: typeof ListEventsResponseSchema;
+  },
   /**
    * Makes a webhook; a project has up to 20. What happens after the answer is sent to it, what happened before the call is not. Reasons:
    * WEBHOOKS_FULL, REQUEST_INVALID (a URL that would not be called, a type that no event has).
