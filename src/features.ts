@@ -17,7 +17,6 @@ import { createPageTokens } from "./page-tokens.ts";
 import { createEngine, type EngineDeps } from "./presence/create-engine.ts";
 import { createPresence, type PresenceDeps } from "./presence/presence.ts";
 import { createProjectDirectory } from "./projects/project-directory.ts";
-import type { ProjectDirectory } from "./projects/projects.ts";
 import { createAccessKeyVerifier } from "./projects/verify-access-key.ts";
 import { createRevocations, type RevocationCause, type Revocations } from "./revocations/revocations.ts";
 import type { Caller } from "./rpc/caller.ts";
@@ -25,12 +24,12 @@ import type { Metrics } from "./rpc/metrics.ts";
 import type { StreamRegistry } from "./rpc/open-streams.ts";
 import type { Tracing } from "./rpc/tracing.ts";
 import { createCheck } from "./rpc/validate.ts";
-import { createSealer, type Sealer } from "./sealing.ts";
+import { createSealer } from "./sealing.ts";
 import { createSenders } from "./senders/senders.ts";
 import { createAttempts } from "./sessions/attempts/attempts.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createLogoutLinks } from "./tokens/logout-links.ts";
-import { createTokens } from "./tokens/tokens.ts";
+import { createTokens, type TokensOptions } from "./tokens/tokens.ts";
 import { createAttributeDefinitions } from "./users/attribute-definitions.ts";
 import { createAvatars } from "./users/avatars/avatars.ts";
 import { createPasswords, type PasswordHasher } from "./users/passwords/passwords.ts";
@@ -68,7 +67,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
-  const tokens = tokensOf(ports, projects, sealer);
+  const tokens = tokensOf(ports, { projects, sealer, memory: revocations.memory });
   const attributes = createAttributeDefinitions(db, clock);
   const passwords = createPasswords({ db, clock, logger, hasher: ports.passwordHasher });
   const { egress, keySets, senders } = outsideOf(ports, resources);
@@ -118,10 +117,10 @@ async function presenceOf(
 }
 
 /** Our own tokens, and the links that end them. */
-function tokensOf(ports: FeaturePorts, projects: ProjectDirectory, sealer: Sealer) {
+function tokensOf(ports: FeaturePorts, parts: Pick<TokensOptions, "projects" | "sealer" | "memory">) {
   const { config, db, clock, newId, publicUrl } = ports;
   const prepareMs = config.signingKeyPrepareMs;
-  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl, prepareMs });
+  const tokens = createTokens({ ...parts, db, clock, newId, publicUrl, prepareMs });
   return { ...tokens, logoutLinks: createLogoutLinks(config.encryptionKeys, publicUrl) };
 }
 

@@ -34,6 +34,7 @@ const FOUNDATION = [
   "**/sealing.ts",
   "**/page-tokens.ts",
   "**/skeleton.ts",
+  "**/recent.ts",
   ...NODE,
 ];
 /** How HTTP leaves the process. */
@@ -45,6 +46,7 @@ const DATABASE = [
   "statement",
   "act",
   "recorded",
+  "look-up",
   "rehearse",
   "constraints",
   "listener",

@@ -2,7 +2,9 @@ import type { EntitySchema } from "@mikro-orm/core";
 import { Migrator } from "@mikro-orm/migrations";
 import { MikroORM } from "@mikro-orm/postgresql";
 import type { Pool } from "pg";
+import { systemClock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
+import { createLookUps, type LookUps } from "./look-ups.ts";
 import { guardAgainstLoss } from "./lost-connections.ts";
 import { MIGRATIONS } from "./migrations/list.ts";
 
@@ -18,15 +20,16 @@ export interface DatabaseAddress {
   readonly tls?: { readonly verify: boolean };
 }
 
-/** An open database: MikroORM for most, the same pool for hot statements. */
+/** An open database: MikroORM for most, the same pool for hot statements, and a connection that short reads share. */
 export interface Database extends AsyncDisposable {
   readonly orm: MikroORM;
   readonly pool: Pool;
+  readonly lookUps: LookUps;
   readonly address: DatabaseAddress;
 }
 
 export interface DatabaseOptions {
-  /** The most connections this process holds; the LISTEN connection comes on top. */
+  /** The most connections this process holds; the LISTEN connection and the one for look-ups come on top. */
   readonly poolSize: number;
   /** The longest a single statement may take, in milliseconds. */
   readonly statementTimeoutMs: number;
@@ -96,5 +99,15 @@ export async function openDatabase(
   ).getNativeClient()) as Pool;
   // A statement that takes too long is answered with that; without any answer nobody is there.
   guardAgainstLoss(pool, options.statementTimeoutMs + ANSWER_MS);
-  return { orm, pool, address, [Symbol.asyncDispose]: () => orm.close(true) };
+  const lookUps = createLookUps({ connection: connectionOptions(address), clock: systemClock, logger });
+  return {
+    orm,
+    pool,
+    lookUps,
+    address,
+    async [Symbol.asyncDispose]() {
+      await lookUps[Symbol.asyncDispose]();
+      await orm.close(true);
+    },
+  };
 }

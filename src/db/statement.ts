@@ -13,13 +13,18 @@ export interface Statement {
   readonly withinMs?: number;
 }
 
+/** One that is planned once. */
+export interface NamedStatement extends Statement {
+  readonly name: string;
+}
+
 /** What a statement is bound to. A function is asked each time the statement is run, once there is a connection for it. */
 export type Values = unknown[] | (() => unknown[]);
 
 /** A row as the driver gives it: `bigint` as number (nothing here passes 2⁵³), `timestamptz` as Date, `date` as `YYYY-MM-DD`. */
-const types = new pg.TypeOverrides();
-types.setTypeParser(pg.types.builtins.INT8, Number);
-types.setTypeParser(pg.types.builtins.DATE, (value: string) => value);
+export const ROW_TYPES = new pg.TypeOverrides();
+ROW_TYPES.setTypeParser(pg.types.builtins.INT8, Number);
+ROW_TYPES.setTypeParser(pg.types.builtins.DATE, (value: string) => value);
 
 /** Runs one statement by itself, in a transaction of its own. An aborted signal cancels it in the database. */
 export async function query<Row extends QueryResultRow>(
@@ -56,7 +61,7 @@ async function run<Row extends QueryResultRow>(
     const result = await client.query<Row>({
       ...statement,
       values: typeof values === "function" ? values() : values,
-      types,
+      types: ROW_TYPES,
     });
     return result.rows;
   } catch (error) {

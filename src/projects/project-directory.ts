@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { createLastKnown } from "../db/last-known.ts";
+import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import { read } from "../db/transaction.ts";
+import type { NamedStatement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { ProjectEntity } from "./project.entity.ts";
+import type { ProjectEntity } from "./project.entity.ts";
 import { type ProjectSettings, settingsInForce } from "./project-settings.ts";
 
 /** A project with its settings in force. */
@@ -29,13 +30,20 @@ export interface ProjectDirectory {
  */
 export const LAST_KNOWN = { maxAgeMs: 500, maxAwayMs: 15 * 60_000, patienceMs: 1_000, maxEntries: 10_000 } as const;
 
+/** $1 project. */
+const FIND_PROJECT: NamedStatement = {
+  name: "projects_find",
+  text: `select id, display_name as "displayName", settings, create_time as "createTime", update_time as "updateTime"
+    from projects where id = $1`,
+};
+
 /** `tokenTtlMs` is the instance's default life of a token. */
 export function createProjectDirectory(db: Database, clock: Clock, tokenTtlMs: number): ProjectDirectory {
   const known = createLastKnown<ProjectRecord>({
     ...LAST_KNOWN,
     clock,
     async load(id) {
-      const project = await read(db, {}, (em) => em.findOne(ProjectEntity, { id }));
+      const [project] = await lookUp<ProjectEntity & Record<string, unknown>>(db, FIND_PROJECT, [id]);
       return project ? projectRecord(project, tokenTtlMs) : undefined;
     },
   });

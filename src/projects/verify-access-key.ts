@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { createLastKnown } from "../db/last-known.ts";
+import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import { read } from "../db/transaction.ts";
+import type { NamedStatement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { isSecret, parseAccessCredential } from "./access-credential.ts";
-import { AccessKeyEntity } from "./access-key.entity.ts";
 import { LAST_KNOWN } from "./project-directory.ts";
 
 /** The access key that a credential proved. */
@@ -20,16 +20,21 @@ export interface AccessKeyVerifier {
   forget(keyId: string): void;
 }
 
+/** $1 key. The credential is what tells the project, so this one look-up goes over all of them. */
+const FIND_KEY: NamedStatement = {
+  name: "access_keys_find",
+  text: `select project_id as "projectId", id as "accessKeyId", secret_digest as digest
+    from access_keys where id = $1 and revoke_time is null`,
+};
+
 /** Reads a key at most twice a second, so that a revocation reaches every server within a second. */
 export function createAccessKeyVerifier(db: Database, clock: Clock): AccessKeyVerifier {
   const keys = createLastKnown({
     ...LAST_KNOWN,
     clock,
     async load(id: string) {
-      // The credential is what tells the project, so this one look-up goes over all of them.
-      const key = await read(db, {}, (em) => em.findOne(AccessKeyEntity, { id }, { filters: { project: false } }));
-      if (!key || key.revokeTime) return undefined;
-      return { projectId: key.projectId, accessKeyId: key.id, digest: Buffer.from(key.secretDigest) };
+      const [key] = await lookUp<VerifiedAccessKey & { digest: Buffer }>(db, FIND_KEY, [id]);
+      return key;
     },
   });
   return {

@@ -20,10 +20,15 @@ export type FeedSubscriber = (revocations: readonly Revocation[]) => void;
 export interface RevocationFeed extends AsyncDisposable {
   /** Has `subscriber` told of all that is committed from now on. */
   subscribe(subscriber: FeedSubscriber): Disposable;
-  /** Has it look at once. */
+  /** Has it look at once: this process has ended something. */
   wake(): void;
   /** For how long it has not been able to look, in milliseconds; 0: it is up to date, to half a second. */
   readonly staleFor: number;
+  /**
+   * How old what it has told is, in milliseconds: all that was committed that long ago has been told. Infinite from `wake` on, until a look
+   * that began later is over.
+   */
+  readonly age: number;
 }
 
 /** The channel of hints that something ended. They have no payload. */
@@ -39,7 +44,8 @@ const LOST_MS = 5_000;
  * second; nothing costs a revocation. It resolves once it knows where to go on from: what is committed later is told.
  */
 export async function startFeed(ports: FeedPorts): Promise<RevocationFeed> {
-  const feed = new PollingFeed(ports, await currentCursor(ports.db));
+  const knownAt = ports.clock.monotonic();
+  const feed = new PollingFeed(ports, await currentCursor(ports.db), knownAt);
   feed.start();
   return feed;
 }
@@ -54,12 +60,22 @@ class PollingFeed implements RevocationFeed {
   #again = false;
   #closed = false;
   #upToDateAt: number;
+  /** When the last look began that went well. */
+  #knownAt: number;
+  /** How often it was woken, and how often when that look began. */
+  #woken = 0;
+  #knownWoken = 0;
   #failed = false;
 
-  constructor(ports: FeedPorts, cursor: RevocationCursor) {
+  constructor(ports: FeedPorts, cursor: RevocationCursor, knownAt: number) {
     this.#ports = ports;
     this.#cursor = cursor;
     this.#upToDateAt = ports.clock.monotonic();
+    this.#knownAt = knownAt;
+  }
+
+  get age(): number {
+    return this.#woken === this.#knownWoken ? this.#ports.clock.monotonic() - this.#knownAt : Number.POSITIVE_INFINITY;
   }
 
   get staleFor(): number {
@@ -67,8 +83,8 @@ class PollingFeed implements RevocationFeed {
   }
 
   start(): void {
-    const wake = () => this.wake();
-    this.#listening = this.#ports.listener.listen(REVOCATIONS_CHANNEL, { onNotification: wake, onGap: wake });
+    const look = () => this.#lookSoon();
+    this.#listening = this.#ports.listener.listen(REVOCATIONS_CHANNEL, { onNotification: look, onGap: look });
     this.#schedule();
   }
 
@@ -78,8 +94,8 @@ class PollingFeed implements RevocationFeed {
   }
 
   wake(): void {
-    if (this.#reading) this.#again = true;
-    else void this.#look();
+    this.#woken += 1;
+    this.#lookSoon();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -87,6 +103,11 @@ class PollingFeed implements RevocationFeed {
     this.#timer?.[Symbol.dispose]();
     // While the database is away, the listener's acknowledgement may never come: nothing waits for it.
     void this.#listening?.then((subscription) => subscription[Symbol.dispose]());
+  }
+
+  #lookSoon(): void {
+    if (this.#reading) this.#again = true;
+    else void this.#look();
   }
 
   #schedule(): void {
@@ -100,7 +121,10 @@ class PollingFeed implements RevocationFeed {
     try {
       do {
         this.#again = false;
+        const [startedAt, woken] = [this.#ports.clock.monotonic(), this.#woken];
         await this.#readOn();
+        this.#knownAt = startedAt;
+        this.#knownWoken = woken;
       } while (this.#again && !this.#closed);
       this.#failed = false;
       this.#upToDateAt = this.#ports.clock.monotonic();

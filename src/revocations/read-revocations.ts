@@ -1,5 +1,6 @@
+import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import { query, type Statement } from "../db/statement.ts";
+import { type NamedStatement, query } from "../db/statement.ts";
 import type { Revocation, RevocationCause, RevocationSubject } from "./revocation.ts";
 
 /**
@@ -45,9 +46,9 @@ const readSql = (whose: string): string => `
   select pg_current_snapshot()::text as snapshot, page.transaction_id::text as "transactionId", page.*
   from (select) one left join page on true order by page.transaction_id, page.sequence`;
 
-const OF_ALL: Statement = { name: "revocations_read", text: readSql("") };
-const OF_PROJECT: Statement = { name: "revocations_read_of_project", text: readSql("project_id = $7 and") };
-const NOW: Statement = { name: "revocations_now", text: "select pg_current_snapshot()::text as snapshot" };
+const OF_ALL: NamedStatement = { name: "revocations_read", text: readSql("") };
+const OF_PROJECT: NamedStatement = { name: "revocations_read_of_project", text: readSql("project_id = $7 and") };
+const NOW: NamedStatement = { name: "revocations_now", text: "select pg_current_snapshot()::text as snapshot" };
 
 interface Row {
   snapshot: string;
@@ -83,12 +84,12 @@ export async function readRevocations(
   const { seen, within } = cursor;
   const position = [within?.transactionId ?? "0", within?.sequence ?? 0, within?.snapshot ?? null];
   const values = [seen, ...position, limit, new Date(nowMs), ...(projectId === undefined ? [] : [projectId])];
-  const rows = await query<Row & Record<string, unknown>>(
-    db.pool,
-    projectId === undefined ? OF_ALL : OF_PROJECT,
-    values,
-    signal,
-  );
+  // What every server waits for is not held up by what keeps the pool busy; the streams of others may be many.
+  const reading =
+    projectId === undefined
+      ? lookUp<Row & Record<string, unknown>>(db, OF_ALL, values, signal)
+      : query<Row & Record<string, unknown>>(db.pool, OF_PROJECT, values, signal);
+  const rows = await reading;
   const now = rows[0]?.snapshot ?? seen;
   // The server has forgotten transactions, as one does that takes over without the latest: what came again in their place looks seen.
   if (nextTransaction(now) < nextTransaction(seen))

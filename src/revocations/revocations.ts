@@ -1,7 +1,9 @@
 import type { Notifier } from "../db/notifier.ts";
+import { type AccessMemory, createAccessMemory } from "./access-memory.ts";
 import { EndedAccess } from "./ended-access.ts";
 import { type FeedPorts, REVOCATIONS_CHANNEL, type RevocationFeed, startFeed } from "./feed.ts";
 
+export type { AccessMemory, Mark } from "./access-memory.ts";
 export { type EndOfAccess, endAccess, endAccessSql, endUserAccess, validFromSql } from "./end-access.ts";
 export type { Access } from "./ended-access.ts";
 export type { RevocationFeed } from "./feed.ts";
@@ -21,6 +23,8 @@ export interface Revocations extends AsyncDisposable {
   readonly feed: RevocationFeed;
   /** What ended lately, as far as the feed has told. */
   readonly ended: EndedAccess;
+  /** For what may be remembered of those who were let in. */
+  readonly memory: AccessMemory;
   readonly announceEnd: AnnounceEnd;
 }
 
@@ -32,6 +36,7 @@ export async function createRevocations(ports: FeedPorts & { readonly notifier: 
   return {
     feed,
     ended,
+    memory: createAccessMemory(ports.clock, feed, ended),
     announceEnd() {
       ports.notifier.notify(REVOCATIONS_CHANNEL, "");
       feed.wake();

@@ -1,5 +1,8 @@
+import { lookUp } from "../db/look-up.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
+import type { Recent } from "../recent.ts";
+import type { AccessMemory, Mark } from "../revocations/revocations.ts";
 import type { SessionPorts } from "./create-grant.ts";
 import { PROLONG_MS, sessionEnd } from "./session-ends.ts";
 import type { SessionRow } from "./session-row.ts";
@@ -12,11 +15,23 @@ export interface LiveSession extends SessionRow {
   readonly guest: boolean;
 }
 
-export type AuthenticatePorts = Pick<SessionPorts, "db" | "clock" | "projects">;
+export type ProlongPorts = Pick<SessionPorts, "db" | "clock" | "projects">;
+
+/** A session, and when it was asked for in the database. */
+export interface KnownSession {
+  readonly session: LiveSession;
+  readonly stoodAt: Mark;
+}
+
+export interface AuthenticatePorts extends ProlongPorts {
+  readonly memory: AccessMemory;
+  /** By the digest of the session token. */
+  readonly known: Recent<KnownSession>;
+}
 
 /**
- * The session of a session token, prolonged by this request: one look, and at most once a minute a write. Without a project any will do.
- * SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE.
+ * The session of a session token, prolonged by this request: one look and one write a minute, and a look when something may have ended it.
+ * Without a project any will do. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE.
  */
 export async function authenticateSession(
   ports: AuthenticatePorts,
@@ -25,11 +40,33 @@ export async function authenticateSession(
 ): Promise<LiveSession> {
   const digest = sessionDigest(token);
   if (!digest) throw new MusterError("SESSION_NOT_FOUND");
-  const { db, clock } = ports;
+  const { clock, known, memory } = ports;
   const now = clock.now();
+  const key = digest.toString("base64");
+  const last = known.get(key);
+  if (last && goesOn(last.session, now) && memory.holds(last.session, last.stoodAt)) {
+    if (projectId !== undefined && last.session.projectId !== projectId) throw new MusterError("SESSION_NOT_FOUND");
+    return last.session;
+  }
+  const stoodAt = memory.mark();
+  const session = await findSession(ports, digest, now, { projectId, signal });
+  known.put(key, { session, stoodAt });
+  return session;
+}
+
+/** Whether it has not ended by itself and need not be prolonged. */
+const goesOn = ({ expireTime, lastActiveTime }: LiveSession, now: number): boolean =>
+  now < expireTime.getTime() && now - lastActiveTime.getTime() < PROLONG_MS;
+
+async function findSession(
+  ports: AuthenticatePorts,
+  digest: Buffer,
+  now: number,
+  { projectId, signal }: { readonly projectId: string | undefined; readonly signal: AbortSignal | undefined },
+): Promise<LiveSession> {
   const values = [digest, new Date(now), projectId ?? null];
   type Found = LiveSession & { suspended: boolean };
-  const [session] = await query<Found & Record<string, unknown>>(db.pool, FIND_BY_TOKEN, values, signal);
+  const [session] = await lookUp<Found & Record<string, unknown>>(ports.db, FIND_BY_TOKEN, values, signal);
   if (!session) throw new MusterError("SESSION_NOT_FOUND");
   if (session.suspended) throw new MusterError("USER_SUSPENDED");
   if (now - session.lastActiveTime.getTime() < PROLONG_MS) return session;
@@ -46,7 +83,7 @@ interface SessionKey {
 
 /** Prolongs those of the sessions that go on and that nobody prolonged for a minute, in one statement; gives them with their new ends. */
 export async function prolongSessions(
-  { db, clock, projects }: AuthenticatePorts,
+  { db, clock, projects }: ProlongPorts,
   sessions: readonly SessionKey[],
   signal?: AbortSignal,
 ): Promise<(SessionKey & { expireTime: Date })[]> {

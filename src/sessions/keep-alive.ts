@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
-import { type AuthenticatePorts, prolongSessions } from "./authenticate-session.ts";
+import { type ProlongPorts, prolongSessions } from "./authenticate-session.ts";
 
 /** Gives the sessions that streams are open in, each as often as it likes. */
 export type OpenSessions = () => Iterable<{ readonly projectId: string; readonly sessionId: string }>;
@@ -15,7 +15,7 @@ const BATCH = 1_000;
  * session past its last end. Disposing it stops it.
  */
 export function createKeepAlive(
-  ports: AuthenticatePorts & { readonly clock: Clock; readonly logger: Logger },
+  ports: ProlongPorts & { readonly clock: Clock; readonly logger: Logger },
   openSessions: OpenSessions,
 ): AsyncDisposable {
   const { clock, logger } = ports;

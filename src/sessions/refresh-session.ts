@@ -1,3 +1,4 @@
+import { lookUp } from "../db/look-up.ts";
 import { type WriteScope, write } from "../db/recorded.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
@@ -58,7 +59,7 @@ async function readFamily(
   parsed: ParsedRefreshToken,
 ): Promise<{ family: Family; seed: Buffer }> {
   const values = [scope.projectId, parsed.sessionId];
-  const [family] = await query<Family & Record<string, unknown>>(db.pool, READ_FAMILY, values, scope.signal);
+  const [family] = await lookUp<Family & Record<string, unknown>>(db, READ_FAMILY, values, scope.signal);
   if (!family) throw new MusterError("SESSION_NOT_FOUND");
   const seed = sealer.open(family.sealedSeed, seedContext(scope.projectId, parsed.sessionId));
   // One that was never given out is none of the session, and ends nothing.

@@ -1,6 +1,6 @@
 import { appendAuditSql } from "../audit/append-audit.ts";
 import { type RecordedStatement, recorded } from "../db/recorded.ts";
-import type { Statement } from "../db/statement.ts";
+import type { NamedStatement, Statement } from "../db/statement.ts";
 import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { blockedSql, userColumns, userRowSql } from "../users/users.ts";
 import { endSql, isStandingSql, rowSql } from "./session-row.ts";
@@ -55,7 +55,7 @@ export const CREATE_SESSION: RecordedStatement = recorded({
 });
 
 /** The session of a session token that goes on: $1 digest, $2 time, $3 the project it has to be of (null: any). */
-export const FIND_BY_TOKEN: Statement = {
+export const FIND_BY_TOKEN: NamedStatement = {
   name: "sessions_find_by_token",
   text: `
     select s.project_id as "projectId", ${rowSql("s", "u")}, u.guest, ${blockedSql("u", "$2::timestamptz")} as suspended
@@ -78,7 +78,7 @@ export const PROLONG: Statement = {
 };
 
 /** A session with what its tokens are derived from, unless its user's access was ended: $1 project, $2 session. */
-export const READ_FAMILY: Statement = {
+export const READ_FAMILY: NamedStatement = {
   name: "sessions_read_family",
   text: `
     select ${rowSql("s", "u")} from sessions s join users u on u.project_id = s.project_id and u.id = s.user_id
@@ -130,7 +130,7 @@ export const REPLAY: Statement = {
 const LIVES = `greatest(${endSql("expireTime", "s", "u")}, ${endSql("refreshExpireTime", "s", "u")})`;
 
 /** A session of a project by its id, while it goes on or can be refreshed: $1 project, $2 session, $3 user (null: anyone), $4 time. */
-export const GET_SESSION: Statement = {
+export const GET_SESSION: NamedStatement = {
   name: "sessions_get",
   text: `
     select ${rowSql("s", "u")}, u.guest from sessions s join users u on u.project_id = s.project_id and u.id = s.user_id

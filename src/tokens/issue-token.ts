@@ -1,8 +1,9 @@
 import { appendAuditSql } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
+import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
 import { type RecordedStatement, recorded, type WriteScope, write } from "../db/recorded.ts";
-import { query, type Statement } from "../db/statement.ts";
+import type { NamedStatement } from "../db/statement.ts";
 import { invalid, MusterError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import type { ProjectDirectory, ProjectSettings } from "../projects/projects.ts";
@@ -92,7 +93,7 @@ const storeToken = (by: HolderColumn): RecordedStatement =>
     select id, "externalId", suspended, "issueTime", "keyStands" from holder`,
   });
 
-const findHolder = (by: HolderColumn): Statement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
+const findHolder = (by: HolderColumn): NamedStatement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
 
 const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
 const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id") } as const;
@@ -195,7 +196,7 @@ async function holderOf(
   const holder = [scope.projectId, value, new Date(now), fullSecond(now), keyId];
   const kept = [token.tokenId, token.lifetimeMs, token.sealedContent];
   const [user] = stateless
-    ? await query<Found>(db.pool, FIND_HOLDER[column], holder, scope.signal)
+    ? await lookUp<Found>(db, FIND_HOLDER[column], holder, scope.signal)
     : await write<Found>(db, scope, STORE_TOKEN[column], [...holder, ...kept]);
   if (user?.suspended) throw new MusterError("USER_SUSPENDED");
   if (user) return user;

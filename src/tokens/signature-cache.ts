@@ -1,4 +1,6 @@
 import type { CryptoKey } from "jose";
+import { createRecent } from "../recent.ts";
+import type { Mark } from "../revocations/revocations.ts";
 import type { ParsedJwt } from "./strict-jwt.ts";
 
 /**
@@ -15,33 +17,23 @@ export interface SignatureCache<Verified = VerifiedSignature> {
 export interface VerifiedSignature {
   readonly jwt: ParsedJwt;
   readonly key: CryptoKey;
+  /** When it was last asked, with success, whether the token stands. */
+  stoodAt: Mark | undefined;
 }
 
 const MAX_TOKENS = 10_000;
 /** Longer tokens are verified each time, so that the cache stays within some 20 MB. */
 const MAX_LENGTH = 2_048;
 
-/** Makes an empty cache of at most 10,000 tokens of at most 2,048 characters. */
-export function createSignatureCache<Verified = VerifiedSignature>(): SignatureCache<Verified> {
-  // Two halves: a token used again moves to the young one; when that is full the old one goes.
-  let young = new Map<string, Verified>();
-  let old = new Map<string, Verified>();
-  const put = (token: string, verified: Verified) => {
-    if (token.length > MAX_LENGTH) return;
-    if (young.size >= MAX_TOKENS / 2) {
-      old = young;
-      young = new Map();
-    }
-    young.set(token, verified);
-  };
+/** Makes an empty cache of at most 10,000 tokens of at most 2,048 characters. `keyOf` gives what a token is kept by: by default itself. */
+export function createSignatureCache<Verified = VerifiedSignature>(
+  keyOf = (token: string): string => token,
+): SignatureCache<Verified> {
+  const recent = createRecent<Verified>(MAX_TOKENS);
   return {
-    put,
-    get(token) {
-      const recent = young.get(token);
-      if (recent) return recent;
-      const verified = old.get(token);
-      if (verified) put(token, verified);
-      return verified;
+    get: (token) => (token.length > MAX_LENGTH ? undefined : recent.get(keyOf(token))),
+    put(token, verified) {
+      if (token.length <= MAX_LENGTH) recent.put(keyOf(token), verified);
     },
   };
 }

@@ -1,5 +1,7 @@
+import { hash } from "node:crypto";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { SigningAlgorithm } from "../projects/projects.ts";
+import type { AccessMemory } from "../revocations/revocations.ts";
 import type { Sealer } from "../sealing.ts";
 import { type AccessTokens, createAccessTokens } from "./issue-access-token.ts";
 import type { IssueTokenPorts } from "./issue-token.ts";
@@ -18,6 +20,7 @@ export type { VerifiedToken } from "./verify-token.ts";
 /** What the feature needs of the process. */
 export interface TokensOptions extends Pick<IssueTokenPorts, "db" | "clock" | "newId" | "projects"> {
   readonly sealer: Sealer;
+  readonly memory: AccessMemory;
   /** Where this instance is reached from outside; tokens name it as their issuer. */
   readonly publicUrl: string;
   /** For how long a signing key is published before it signs, in milliseconds. */
@@ -57,7 +60,8 @@ export function createTokens({ publicUrl, ...options }: TokensOptions): Tokens {
     keys: createSigningKeys(db, clock, sealer),
     issuers: createIssuers(publicUrl),
     sealer,
-    signatures: createSignatureCache(),
+    // A token is a credential: what is kept of it cannot be used as one.
+    signatures: createSignatureCache((token) => hash("sha256", token, "base64")),
   };
   return {
     ...ports,

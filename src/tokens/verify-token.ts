@@ -1,10 +1,12 @@
 import { compactVerify, errors } from "jose";
 import type { Clock } from "../clock.ts";
+import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import { query, type Statement } from "../db/statement.ts";
+import type { NamedStatement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { UUID } from "../ids.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
+import type { AccessMemory } from "../revocations/revocations.ts";
 import { blockedSql } from "../users/users.ts";
 import type { Issuers } from "./issuer.ts";
 import { checkClaims } from "./jwt-claims.ts";
@@ -49,6 +51,7 @@ export interface VerifyTokenPorts {
   readonly keys: SigningKeys;
   readonly issuers: Issuers;
   readonly signatures: SignatureCache;
+  readonly memory: AccessMemory;
 }
 
 /** Access tokens (RFC 9068 §2.1) and nothing else that a key of the project may have signed. */
@@ -59,7 +62,7 @@ const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
  * A token without a row is stateless; one whose user is gone has lost its row as well. `outdated`: all that the user had was ended after
  * it was issued, stateless tokens included. `signedOut`: it stands on a session that is not there any more, or as outdated itself.
  */
-const STANDING: Statement = {
+const STANDING: NamedStatement = {
   name: "token_standing",
   text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended,
       u.tokens_valid_from is not null and u.tokens_valid_from > $5::timestamptz as outdated,
@@ -78,7 +81,8 @@ interface Standing extends Record<string, unknown> {
 
 /**
  * Checks a JWT: form, key, signature, claims, and last whether its user is still there, neither it nor all that the user
- * had was revoked, and no suspension blocks the user's sign-in. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
+ * had was revoked, and no suspension blocks the user's sign-in. The last is asked again when something of it has ended, or that is not
+ * known, and after a minute. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
  */
 export async function verifyToken(
   ports: VerifyTokenPorts,
@@ -90,9 +94,12 @@ export async function verifyToken(
   const jwt = known?.jwt ?? parseJwt(token, FORM);
   const projectId = ports.issuers.projectOf(jwt.claims.iss);
   if (!projectId || (use.projectId !== undefined && use.projectId !== projectId)) throw refused("iss is not ours");
-  await verifySignature(ports, projectId, token, jwt, known);
+  const signature = await verifySignature(ports, projectId, token, jwt, known);
   const verified = await checkedToken(ports, projectId, jwt, use.asCredential);
+  if (signature.stoodAt && ports.memory.holds(verified, signature.stoodAt)) return verified;
+  const mark = ports.memory.mark();
   await checkStanding(ports, verified, signal);
+  signature.stoodAt = mark;
   return verified;
 }
 
@@ -102,19 +109,21 @@ async function verifySignature(
   token: string,
   jwt: ParsedJwt,
   known: VerifiedSignature | undefined,
-): Promise<void> {
+): Promise<VerifiedSignature> {
   if (!jwt.keyId || !UUID.test(jwt.keyId)) throw refused("header: kid is missing");
   const key = await keys.find(projectId, jwt.keyId);
   if (!key) throw refused("no such key");
   if (key.alg !== jwt.algorithm) throw refused("alg is not the key's");
-  if (known?.key === key.verifyingKey) return;
+  if (known?.key === key.verifyingKey) return known;
   try {
     await compactVerify(token, key.verifyingKey, { algorithms: [key.alg] });
   } catch (error) {
     if (error instanceof errors.JOSEError) throw refused(`signature: ${error.code}`);
     throw error;
   }
-  signatures.put(token, { jwt, key: key.verifyingKey });
+  const verified = { jwt, key: key.verifyingKey, stoodAt: undefined };
+  signatures.put(token, verified);
+  return verified;
 }
 
 async function checkedToken(
@@ -150,7 +159,7 @@ async function checkStanding(
 ): Promise<void> {
   const { projectId, userId, tokenId, sessionId, issuedAt } = token;
   const values = [projectId, userId, tokenId, new Date(clock.now()), new Date(issuedAt), sessionId ?? null];
-  const [standing] = await query<Standing>(db.pool, STANDING, values, signal);
+  const [standing] = await lookUp<Standing>(db, STANDING, values, signal);
   if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
   // A suspension has ended what was there when it began, too: while it lasts, it is what there is to say.
   if (standing.suspended) throw new MusterError("USER_SUSPENDED");

@@ -1,8 +1,8 @@
+import { lookUpAll } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import { query } from "../db/statement.ts";
-import type { ProjectScope } from "./find-user.ts";
+import { deletedAmong, type ProjectScope } from "./find-user.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
-import { DELETED_AMONG, GET_USERS, type UserRow } from "./user-statements.ts";
+import { GET_USERS, type UserRow } from "./user-statements.ts";
 
 /** What was found of the users asked for. */
 export interface FoundUsers {
@@ -24,15 +24,13 @@ export async function batchGetUsers(
   const nameOf = ({ by, value }: UserKey) => `${by}:${KEYS[by].comparable(value)}`;
   for (const [by, group] of Map.groupBy(keys, (key) => key.by)) {
     const identifiers = group.map(({ value }) => KEYS[by].comparable(value));
-    const rows = await query<UserRow & { key: string }>(db.pool, GET_USERS[by], [projectId, identifiers], signal);
+    const asked = { keys: group.length, values: [projectId, identifiers] };
+    const rows = await lookUpAll<UserRow & { key: string }>(db, GET_USERS[by], asked, signal);
     for (const { key, ...user } of rows) found.set(`${by}:${key}`, user);
   }
   const absent = [...keys.entries()].filter(([, key]) => !found.has(nameOf(key)));
   const absentIds = absent.flatMap(([, key]) => (key.by === "id" ? [key.value] : []));
-  const rows = absentIds.length
-    ? await query<{ id: string }>(db.pool, DELETED_AMONG, [projectId, absentIds], signal)
-    : [];
-  const deleted = new Set(rows.map(({ id }) => id));
+  const deleted = absentIds.length ? await deletedAmong(db, { projectId, signal }, absentIds) : new Set<string>();
   const users = keys.flatMap((key) => found.get(nameOf(key)) ?? []);
   return {
     users: [...new Map(users.map((user) => [user.id, user])).values()],

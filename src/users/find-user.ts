@@ -1,3 +1,4 @@
+import { lookUp, lookUpAll } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
@@ -19,7 +20,7 @@ export interface UserIdentity {
 /** The user a key names. USER_NOT_FOUND, USER_DELETED. */
 export async function getUser(db: Database, scope: ProjectScope, key: UserKey): Promise<UserRow> {
   const values = [scope.projectId, KEYS[key.by].comparable(key.value)];
-  const [user] = await query<UserRow>(db.pool, GET_USER[key.by], values, scope.signal);
+  const [user] = await lookUp<UserRow>(db, GET_USER[key.by], values, scope.signal);
   return user ?? notFound(db, scope, key);
 }
 
@@ -32,12 +33,8 @@ export async function findUserIds(
   const found = new Map<string, UserIdentity>();
   for (const [by, group] of Map.groupBy(keys, (key) => key.by)) {
     const identifiers = group.map(({ value }) => KEYS[by].comparable(value));
-    const rows = await query<UserIdentity & { key: string }>(
-      db.pool,
-      IDENTIFY_USERS[by],
-      [projectId, identifiers],
-      signal,
-    );
+    const asked = { keys: group.length, values: [projectId, identifiers] };
+    const rows = await lookUpAll<UserIdentity & { key: string }>(db, IDENTIFY_USERS[by], asked, signal);
     for (const { key, id, externalId } of rows) found.set(`${by}:${key}`, { id, externalId });
   }
   return keys.map(({ by, value }) => found.get(`${by}:${KEYS[by].comparable(value)}`));
@@ -68,7 +65,12 @@ export async function deletedAmong(
   { projectId, signal }: ProjectScope,
   ids: readonly string[],
 ): Promise<Set<string>> {
-  const rows = await query<{ id: string }>(db.pool, DELETED_AMONG, [projectId, ids], signal);
+  const rows = await lookUpAll<{ id: string }>(
+    db,
+    DELETED_AMONG,
+    { keys: ids.length, values: [projectId, ids] },
+    signal,
+  );
   return new Set(rows.map(({ id }) => id));
 }
 

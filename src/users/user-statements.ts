@@ -1,4 +1,4 @@
-import type { Statement } from "../db/statement.ts";
+import type { NamedStatement, Statement } from "../db/statement.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
@@ -76,8 +76,8 @@ export function assignments(mask: string, now: string, incoming: (column: string
 
 type By = UserKey["by"];
 /** A statement for each way of naming a user. */
-export const byKey = (make: (by: By) => Statement): Record<By, Statement> =>
-  Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, Statement>;
+export const byKey = (make: (by: By) => NamedStatement): Record<By, NamedStatement> =>
+  Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, NamedStatement>;
 
 /** SQL that holds for the one user of project $1 that has an identifier. */
 export function has(by: By, identifier: string): string {
@@ -118,7 +118,7 @@ export const USER_IDS_AFTER: Statement = {
 };
 
 /** Those of the ids that belonged to deleted users: $1 project, $2 ids. */
-export const DELETED_AMONG: Statement = {
+export const DELETED_AMONG: NamedStatement = {
   name: "users_deleted_among",
   text: "select id from deleted_users where project_id = $1 and id = any($2)",
 };

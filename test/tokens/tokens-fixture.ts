@@ -9,6 +9,7 @@ import type { StoredSettings } from "../../src/projects/project.entity.ts";
 import { createProjectDirectory } from "../../src/projects/project-directory.ts";
 import type { SettingName } from "../../src/projects/project-settings.ts";
 import { updateProject } from "../../src/projects/update-project.ts";
+import type { AccessMemory } from "../../src/revocations/revocations.ts";
 import { createSealer, type Sealer } from "../../src/sealing.ts";
 import { type IssueTokenInput, issueToken } from "../../src/tokens/issue-token.ts";
 import { createTokens } from "../../src/tokens/tokens.ts";
@@ -21,11 +22,17 @@ const DAY_MS = 86_400_000;
 /** For how long a key is published before it signs. */
 export const PREPARE_MS = 60_000;
 
+/** Without a feed nothing is remembered: each use asks the database. */
+const NO_MEMORY: AccessMemory = { mark: () => ({ at: 0, told: 0 }), holds: () => false };
+
 /** The tokens feature of one process. Several on one database are processes of one deployment. */
 export function tokensOn(db: Database, clock: Clock, sealer: Sealer) {
   const newId = createIds(clock);
   const projects = createProjectDirectory(db, clock, DAY_MS);
-  const tokens = createTokens({ db, clock, newId, projects, sealer, publicUrl: PUBLIC_URL, prepareMs: PREPARE_MS });
+  const tokens = createTokens({
+    ...{ db, clock, newId, projects, sealer, publicUrl: PUBLIC_URL, prepareMs: PREPARE_MS },
+    memory: NO_MEMORY,
+  });
   const ports = { db, clock, newId, signingKeys: tokens.signingKeys, tokenTtlMs: DAY_MS };
   const change = (values: StoredSettings) => ({ names: new Set(Object.keys(values) as SettingName[]), values });
   return {
@@ -69,7 +76,11 @@ export function takeAway(db: Database): () => void {
   const connect = vi.spyOn(db.pool, "connect").mockImplementation(() => {
     throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
   });
-  return () => connect.mockRestore();
+  const send = vi.spyOn(db.lookUps, "send").mockReturnValue(false);
+  return () => {
+    connect.mockRestore();
+    send.mockRestore();
+  };
 }
 
 /** The reason that work fails for. */
