@@ -45,7 +45,8 @@ export const SETTINGS = {
   },
   dbPoolSize: {
     name: "MUSTER_DB_POOL_SIZE",
-    description: "The most database connections of this process, 2 to 1000; a few for notifications come on top.",
+    description:
+      "The most database connections of this process, 2 to 1000; one for notifications and one for short reads come on top.",
     default: "20",
     parse: values.integer(2, 1_000),
   },

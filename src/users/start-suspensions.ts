@@ -41,6 +41,7 @@ export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts 
   let timer: Disposable | undefined;
   let looking: Promise<void> | undefined;
   let again = false;
+  let ending: Promise<unknown> = Promise.resolve();
 
   /** Gives for how long there is nothing to do, as far as is known. */
   async function startDue(): Promise<number> {
@@ -54,7 +55,9 @@ export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts 
 
   /** The presence first: what is started is not looked for again. */
   async function startOf(due: readonly { readonly projectId: string; readonly userId: string }[]): Promise<void> {
-    await endPresenceOf(ports, due);
+    const presence = endPresenceOf(ports, due);
+    ending = Promise.all([ending, presence.over]);
+    await presence.soon;
     const columns = [due.map(({ projectId }) => projectId), due.map(({ userId }) => userId)];
     const starting = query(db.pool, START_SUSPENSIONS, [new Date(clock.now()), ...columns]);
     await answerWithin(systemClock, LOST_MS, starting);
@@ -87,6 +90,7 @@ export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts 
       closed = true;
       timer?.[Symbol.dispose]();
       await looking;
+      await ending;
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { query } from "../db/statement.ts";
 import { invalid } from "../errors.ts";
@@ -71,19 +71,28 @@ export async function suspendUser(
  */
 async function start(ports: SuspensionPorts, scope: ProjectScope, userId: string, id: string): Promise<void> {
   const { db, clock, announceEnd } = ports;
-  await endPresenceOf(ports, [{ projectId: scope.projectId, userId }]);
+  const presence = endPresenceOf(ports, [{ projectId: scope.projectId, userId }]);
+  await presence.soon;
   await query(db.pool, START_SUSPENSION, [new Date(clock.now()), scope.projectId, id], scope.signal);
   announceEnd();
+  await presence.over;
 }
 
-/** A presence that cannot be ended, its store being away, keeps nobody signed in. */
-export async function endPresenceOf(
+/** How long access waits for the presence to end before it, in milliseconds: on every server it ends within a second. */
+const PATIENCE_MS = 300;
+
+/**
+ * Ends presences. A store that is away, or takes its time, keeps nobody signed in: `soon` resolves with `over`, when they have ended or cannot
+ * be, or after a moment. Neither rejects.
+ */
+export function endPresenceOf(
   { endPresence, logger }: Pick<SuspensionPorts, "endPresence" | "logger">,
   users: Parameters<EndPresence>[0],
-): Promise<void> {
-  try {
-    await endPresence(users);
-  } catch (error) {
-    logger.warn({ err: error, users: users.length }, "the presence of suspended users could not be ended");
-  }
+): { readonly soon: Promise<void>; readonly over: Promise<void> } {
+  const over = endPresence(users).catch((error: unknown) =>
+    logger.warn({ err: error, users: users.length }, "the presence of suspended users could not be ended"),
+  );
+  const { promise: impatient, resolve } = Promise.withResolvers<void>();
+  const patience = systemClock.schedule(PATIENCE_MS, resolve);
+  return { over, soon: Promise.race([over, impatient]).finally(() => patience[Symbol.dispose]()) };
 }
