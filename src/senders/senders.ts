@@ -3,8 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Egress } from "../egress/egress.ts";
 import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
-import { createMailFolder } from "./mail-folder.ts";
-import { createMailSender, type SmtpOptions } from "./mail-sender.ts";
+import type { SmtpOptions } from "./mail-sender.ts";
 import { createSmsWebhook } from "./sms-webhook.ts";
 
 /** A mail to one person. */
@@ -62,9 +61,17 @@ export function createSenders(config: SendersConfig, ports: SendersPorts): Sende
   const { smtp, mailFrom: from, dataDir, smsWebhook } = config;
   const { clock, newId, logger } = ports;
   return {
-    mail: smtp
-      ? createMailSender(smtp, from, logger)
-      : createMailFolder({ folder: resolve(join(dataDir, "mail")), from, clock, newId, logger }),
+    mail: atFirstMail(async () => {
+      if (smtp) return (await import("./mail-sender.ts")).createMailSender(smtp, from, logger);
+      const { createMailFolder } = await import("./mail-folder.ts");
+      return createMailFolder({ folder: resolve(join(dataDir, "mail")), from, clock, newId, logger });
+    }),
     sms: smsWebhook && createSmsWebhook({ ...smsWebhook, ...ports }),
   };
+}
+
+/** Made when it is first used: what writes mail is loaded only where mail is sent. */
+function atFirstMail(make: () => Promise<MailSender>): MailSender {
+  let made: Promise<MailSender> | undefined;
+  return { send: async (mail) => (await (made ??= make())).send(mail) };
 }
