@@ -42,18 +42,8 @@ const EGRESS = ["**/egress/egress.ts", "**/egress/check-url.ts"];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
 const DATABASE = [
-  "transaction",
-  "statement",
-  "act",
-  "recorded",
-  "look-up",
-  "rehearse",
-  "constraints",
-  "listener",
-  "notifier",
-  "last-known",
-  "sealed-column",
-  "answer-within",
+  ...["transaction", "statement", "act", "recorded", "look-up", "rehearse"],
+  ...["constraints", "listener", "notifier", "last-known", "sealed-column", "answer-within"],
 ].map((file) => `**/db/${file}.ts`);
 
 /** What a service asks of a call beside its message. */

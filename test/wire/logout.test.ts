@@ -36,8 +36,9 @@ const ANSWERED = ["answered", "answered"];
 const REVOKED = ["TOKEN_REVOKED", "TOKEN_REVOKED"];
 
 /** A server that did not end it goes by what it knew for up to a second. */
-const endsSoon = (token: string) =>
-  expect.poll(() => outcomes(token), { timeout: 15_000, interval: 5 }).toEqual(REVOKED);
+async function endsSoon(token: string) {
+  await expect.poll(() => outcomes(token), { timeout: 15_000, interval: 5 }).toEqual(REVOKED);
+}
 
 const revocationsOf = async (tokenId: string) =>
   (await db.pool.query("select cause, forget_after_time from revocations where token_id = $1", [tokenId])).rows;
