@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { readConfig } from "../config.ts";
+import { EventService } from "../gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "../gen/muster/v1/external_auth_service_pb.ts";
 import { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
 import { UserService } from "../gen/muster/v1/user_service_pb.ts";
@@ -14,6 +15,7 @@ import type { Host } from "./host.ts";
 export interface ProjectClient extends Disposable {
   readonly users: Client<typeof UserService>;
   readonly auth: Client<typeof ExternalAuthService>;
+  readonly events: Client<typeof EventService>;
   readonly projectId: string;
 }
 
@@ -54,7 +56,8 @@ export async function connectAsProject(host: Host, url?: string): Promise<Projec
     const { project } = await createClient(ProjectService, transport).getProject({}, { timeoutMs: 30_000 });
     const users = createClient(UserService, transport);
     const auth = createClient(ExternalAuthService, transport);
-    return { users, auth, projectId: project?.id ?? "", [Symbol.dispose]: () => agent.destroy() };
+    const events = createClient(EventService, transport);
+    return { users, auth, events, projectId: project?.id ?? "", [Symbol.dispose]: () => agent.destroy() };
   } catch (error) {
     agent.destroy();
     throw error;

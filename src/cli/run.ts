@@ -12,6 +12,7 @@ import { serveCommand } from "./serve-command.ts";
 import { signingKeyCommand } from "./signing-key-commands.ts";
 import { tokenCommand } from "./token-commands.ts";
 import { userCommand } from "./user-commands.ts";
+import { webhookCommand } from "./webhook-commands.ts";
 
 /** The exit codes: 0 done; 1 it failed, and standard error says why; 2 the command was not understood. Some have more of their own. */
 const FAILED = 1;
@@ -31,6 +32,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     keyCommand,
     signingKeyCommand,
     providerCommand,
+    webhookCommand,
     sealingCommand,
     userCommand,
     tokenCommand,
