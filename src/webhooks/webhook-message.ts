@@ -2,7 +2,6 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs, type FieldMask, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { invalid } from "../errors.ts";
 import { etagOf } from "../etag.ts";
-import { file_muster_v1_event } from "../gen/muster/v1/event_pb.ts";
 import type { RotateWebhookSecretRequest } from "../gen/muster/v1/event_service_pb.ts";
 import {
   WebhookDisabledCause,
@@ -11,18 +10,12 @@ import {
   WebhookSchema,
 } from "../gen/muster/v1/webhook_pb.ts";
 import type { WebhookSettings } from "./create-webhook.ts";
+import { areThereEvents } from "./event-types.ts";
 import type { WebhookChange } from "./update-webhook.ts";
 import type { WebhookEntity } from "./webhook.entity.ts";
 
 const DEFAULT_CONCURRENCY = 8;
 const DEFAULT_OVERLAP_MS = 86_400_000;
-
-/** Every type that the contract has a message of data for: of UserSuspensionLiftedEvent, `user.suspension_lifted`. */
-const EVENT_TYPES: readonly string[] = file_muster_v1_event.messages.flatMap(({ name }) => {
-  const [, what, happened] = /^([A-Z][a-z]+)([A-Z]\w+)Event$/.exec(name) ?? [];
-  if (!what || !happened) return [];
-  return [`${what}.${happened.replace(/(?<=.)[A-Z]/g, (letter) => `_${letter}`)}`.toLowerCase()];
-});
 
 /** A webhook as it goes on the wire: without its secrets. */
 export const webhookMessage = (row: WebhookEntity): MessageInitShape<typeof WebhookSchema> => ({
@@ -88,18 +81,12 @@ const isSet = (value: WebhookMessage[keyof WebhookSettings]): boolean =>
   Array.isArray(value) ? value.length > 0 : Boolean(value);
 
 function settingsOf({ url, description, eventTypes, payload, maxConcurrency, disabled }: WebhookMessage) {
-  for (const [index, pattern] of eventTypes.entries()) checkEventType(`webhook.event_types[${index}]`, pattern);
+  // Of a type that is misspelt nothing would ever come, and nobody would know why.
+  const unknown = eventTypes.findIndex((pattern) => !areThereEvents(pattern));
+  if (unknown >= 0) throw invalid(`webhook.event_types[${unknown}]`, "is not a type that events have");
   return {
     ...{ url, description, eventTypes, disabled },
     payload: payload === WebhookPayload.THIN ? ("THIN" as const) : ("FULL" as const),
     maxConcurrency: maxConcurrency || DEFAULT_CONCURRENCY,
   };
-}
-
-/** Of a type that is misspelt nothing would ever come, and nobody would know why. */
-function checkEventType(field: string, pattern: string): void {
-  const isOne = pattern.endsWith(".*")
-    ? EVENT_TYPES.some((type) => type.startsWith(pattern.slice(0, -1)))
-    : EVENT_TYPES.includes(pattern);
-  if (!isOne) throw invalid(field, "is not a type that events have");
 }

@@ -1,5 +1,4 @@
 /** What other features may use of webhooks. */
-export { wantsEvents } from "./event-types.ts";
 export { getWebhook, listWebhooks } from "./read-webhooks.ts";
 export { payloadOf, type SentEvent, signedHeaders } from "./signed-request.ts";
 export type { DisabledCause, WebhookEntity, WebhookPayload } from "./webhook.entity.ts";

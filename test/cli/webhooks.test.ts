@@ -4,32 +4,26 @@ import { runMuster, settingsFor, startMuster } from "../support/muster-process.t
 
 const production = settingsFor(await testDatabaseAddress());
 
-test("webhooks are made, listed, changed, given other secrets and deleted from the command line", async () => {
-  const { url } = await startMuster(production);
-  const operator = { ...production, MUSTER_URL: url };
-  const ask = async (args: string[], env: Record<string, string>) => {
-    const { code, stdout, stderr } = await runMuster([...args, "--json"], env);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    return JSON.parse(stdout);
-  };
-  const { id: project } = await ask(["project", "create", "Shop"], operator);
-  const { access_key } = await ask(["key", "create", "backend", "--project", project], operator);
-  const env = { ...operator, MUSTER_ACCESS_KEY: access_key };
-  const webhook = (...args: string[]) => ask(["webhook", ...args], env);
+async function ask(args: string[], env: Record<string, string>) {
+  const { code, stdout, stderr } = await runMuster([...args, "--json"], env);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
 
-  const { secret, ...made } = await webhook(
-    "create",
-    "https://receiver.example",
-    "--event-type",
-    "user.*",
-    "session.*",
-  );
+/** The settings by which a new project of a new server is called. */
+async function newProject(): Promise<Record<string, string>> {
+  const operator = { ...production, MUSTER_URL: (await startMuster(production)).url };
+  const { id } = await ask(["project", "create", "Shop"], operator);
+  const { access_key } = await ask(["key", "create", "backend", "--project", id], operator);
+  return { ...operator, MUSTER_ACCESS_KEY: access_key };
+}
+
+test("webhooks are made, listed, changed, given other secrets and deleted from the command line", async () => {
+  const env = await newProject();
+  const webhook = (...args: string[]) => ask(["webhook", ...args], env);
+  const { secret, ...made } = await webhook("create", "https://receiver.example", "--event-type", "user.*", "token.*");
   expect(secret).toMatch(/^whsec_/);
-  expect(made).toMatchObject({
-    url: "https://receiver.example",
-    event_types: ["user.*", "session.*"],
-    disabled: false,
-  });
+  expect(made).toMatchObject({ url: "https://receiver.example", event_types: ["user.*", "token.*"], disabled: false });
   const { id } = made;
   expect(await webhook("list")).toEqual([made]);
 
@@ -51,11 +45,11 @@ test("webhooks are made, listed, changed, given other secrets and deleted from t
   expect(rotated.secret).not.toBe(secret);
   expect(Date.parse(rotated.previous_secret_expire_time) - Date.parse(rotated.update_time)).toBe(3_600_000);
   expect((await webhook("rotate-secret", id, "--revoke-previous")).previous_secret_expire_time).toBeUndefined();
+  expect(await webhook("delete", id)).toEqual({ deleted: id });
+  expect(await webhook("list")).toEqual([]);
 
   const refused = await runMuster(["webhook", "create", "http://receiver.example"], env);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain("webhook.url");
   expect((await runMuster(["webhook", "create", "https://a.example", "--payload", "x"], env)).code).toBe(2);
-  expect(await webhook("delete", id)).toEqual({ deleted: id });
-  expect(await webhook("list")).toEqual([]);
 });

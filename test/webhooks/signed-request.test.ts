@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import { wantsEvents } from "../../src/webhooks/event-types.ts";
 import { payloadOf, signedHeaders } from "../../src/webhooks/signed-request.ts";
 import { newWebhookSecret, webhookSecretText } from "../../src/webhooks/webhook-secrets.ts";
 
@@ -98,24 +97,5 @@ describe("a payload", () => {
     const { user_id: _, origin: __, ...rest } = around;
     const bare = { ...event, userId: null, origin: null, data: {} };
     expect(JSON.parse(payloadOf(bare, "FULL"))).toEqual({ ...rest, data: {} });
-  });
-});
-
-describe("a webhook gets", () => {
-  test("without any type all events but those that have to be asked for", () => {
-    expect(["user.created", "session.ended", "user.updated"].filter((type) => wantsEvents([], type))).toEqual([
-      "user.created",
-      "session.ended",
-    ]);
-  });
-
-  test("the types it names, and all of a prefix", () => {
-    const all = ["user.created", "user.updated", "session.created", "users.created", "user"];
-    expect(all.filter((type) => wantsEvents(["session.created", "user.*"], type))).toEqual([
-      "user.created",
-      "user.updated",
-      "session.created",
-    ]);
-    expect(all.filter((type) => wantsEvents(["user.updated"], type))).toEqual(["user.updated"]);
   });
 });
