@@ -26,7 +26,7 @@ export const SETTINGS = {
   dataDir: {
     name: "MUSTER_DATA_DIR",
     description:
-      "The folder of the embedded database and of the secrets made for it. Not used when `DATABASE_URL` is set.",
+      "The folder of the embedded database and of the secrets made for it. With `DATABASE_URL` only for what may be lost: mails in files, and compiled code where the program's own folder cannot be written.",
     default: ".muster",
     parse: values.plainText,
   },

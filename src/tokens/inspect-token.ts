@@ -1,7 +1,7 @@
 import { MusterError, type Reason } from "../errors.ts";
 import { getUser, type ProjectScope, type UserRow } from "../users/users.ts";
 import type { IssuedToken } from "./issue-token.ts";
-import { type VerifyTokenPorts, verifyToken } from "./verify-token.ts";
+import { readToken, type VerifyTokenPorts } from "./verify-token.ts";
 
 /** Why a token is not valid. */
 export type TokenRefusal = "TOKEN_EXPIRED" | "TOKEN_REVOKED" | "TOKEN_INVALID" | "SESSION_NOT_FOUND" | "USER_SUSPENDED";
@@ -18,8 +18,9 @@ export async function inspectToken(
 ): Promise<TokenInspection> {
   try {
     const use = { projectId: scope.projectId, asCredential: false };
-    const verified = await verifyToken(ports, token, use, scope.signal);
-    const user = await getUser(ports.db, scope, { by: "id", value: verified.userId });
+    const { verified, stands } = await readToken(ports, token, use);
+    const getting = getUser(ports.db, scope, { by: "id", value: verified.userId });
+    const [user] = await Promise.all([getting, stands(scope.signal)]);
     return { active: true, token: verified, user };
   } catch (error) {
     const reason = error instanceof MusterError ? REFUSALS[error.reason] : undefined;

@@ -90,17 +90,35 @@ export async function verifyToken(
   use: TokenUse,
   signal?: AbortSignal,
 ): Promise<VerifiedToken> {
+  const { verified, stands } = await readToken(ports, token, use);
+  await stands(signal);
+  return verified;
+}
+
+/** What a token says that is of the right form, signed by one of our keys and within its time. */
+export interface ReadToken {
+  readonly verified: VerifiedToken;
+  /** Resolves if neither it nor its user's access has ended. TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
+  stands(signal: AbortSignal | undefined): Promise<void>;
+}
+
+/** All of `verifyToken` but whether the token stands. TOKEN_INVALID, TOKEN_EXPIRED; STORAGE_UNAVAILABLE. */
+export async function readToken(ports: VerifyTokenPorts, token: string, use: TokenUse): Promise<ReadToken> {
   const known = ports.signatures.get(token);
   const jwt = known?.jwt ?? parseJwt(token, FORM);
   const projectId = ports.issuers.projectOf(jwt.claims.iss);
   if (!projectId || (use.projectId !== undefined && use.projectId !== projectId)) throw refused("iss is not ours");
   const signature = await verifySignature(ports, projectId, token, jwt, known);
   const verified = await checkedToken(ports, projectId, jwt, use.asCredential);
-  if (signature.stoodAt && ports.memory.holds(verified, signature.stoodAt)) return verified;
-  const mark = ports.memory.mark();
-  await checkStanding(ports, verified, signal);
-  signature.stoodAt = mark;
-  return verified;
+  return {
+    verified,
+    async stands(signal) {
+      if (signature.stoodAt && ports.memory.holds(verified, signature.stoodAt)) return;
+      const mark = ports.memory.mark();
+      await checkStanding(ports, verified, signal);
+      signature.stoodAt = mark;
+    },
+  };
 }
 
 async function verifySignature(

@@ -1,4 +1,4 @@
-import type { Statement } from "../../db/statement.ts";
+import type { NamedStatement, Statement } from "../../db/statement.ts";
 import { blockedSql } from "../suspension.ts";
 import type { UserKey } from "../user-key.ts";
 import { byKey, has } from "../user-statements.ts";
@@ -15,7 +15,7 @@ export interface PasswordRow {
 }
 
 /** The password of a user: $1 project, $2 identifier, $3 time. */
-export const FIND_PASSWORD: Record<UserKey["by"], Statement> = byKey((by) => ({
+export const FIND_PASSWORD: Record<UserKey["by"], NamedStatement> = byKey((by) => ({
   name: `passwords_find_by_${by}`,
   text: `
     select u.id as "userId", p.id as "passwordId", p.phc, p.imported, ${blockedSql("u", "$3::timestamptz")} as blocked

@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock.ts";
+import { lookUp } from "../../db/look-up.ts";
 import type { Database } from "../../db/orm.ts";
 import { query } from "../../db/statement.ts";
 import type { Logger } from "../../logger.ts";
@@ -56,7 +57,12 @@ export function createPasswords(ports: PasswordPorts): Passwords {
     },
     async verify(scope, key, password) {
       const values = [scope.projectId, KEYS[key.by].comparable(key.value), new Date(clock.now())];
-      const [found] = await query<PasswordRow>(db.pool, FIND_PASSWORD[key.by], values, scope.signal);
+      const [found] = await lookUp<PasswordRow & Record<string, unknown>>(
+        db,
+        FIND_PASSWORD[key.by],
+        values,
+        scope.signal,
+      );
       const { rehash, ...checked } = await queue.run(() => checks.check(found, password), scope.signal);
       if (!checked.matches || !found?.passwordId || found.blocked) return undefined;
       if (rehash) await checks.keep(scope.projectId, found, rehash);
