@@ -6,6 +6,7 @@ import type { Database } from "./db/orm.ts";
 import { createEgress } from "./egress/create-egress.ts";
 import { MusterError } from "./errors.ts";
 import { EVENTS_CHANNEL } from "./events/append-event.ts";
+import { createEventFeed } from "./events/event-feed.ts";
 import { createExternalProviders } from "./external-auth/external-providers.ts";
 import { createExternalUsers } from "./external-auth/external-users.ts";
 import { createDisown } from "./external-auth/identities/disown-identities.ts";
@@ -60,7 +61,7 @@ export type Features = Awaited<ReturnType<typeof createFeatures>>;
 /** Makes the features; what they run ends with `resources`. */
 export async function createFeatures(ports: FeaturePorts, resources: AsyncDisposableStack) {
   const { config, db, clock, newId, logger, publicUrl, streams } = ports;
-  const { notifier, listener, announceEvents } = hintsOf(ports, resources);
+  const { notifier, listener, ...history } = hintsOf(ports, resources);
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
   guardStreams(streams, revocations);
   const { announceEnd } = revocations;
@@ -77,7 +78,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
-    announceEvents,
+    ...history,
     externalAuth: createExternalProviders({ db, clock, logger, sealer, egress, keySets }),
     projects,
     sealer,
@@ -103,7 +104,9 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
 function hintsOf({ db, logger }: FeaturePorts, resources: AsyncDisposableStack) {
   const notifier = resources.use(createNotifier(db, systemClock, logger));
   const listener = resources.use(createListener(db.address, systemClock, logger));
-  return { notifier, listener, announceEvents: (projectId: string) => notifier.notify(EVENTS_CHANNEL, projectId) };
+  const eventFeed = resources.use(createEventFeed({ db, clock: systemClock, logger, listener }));
+  const announceEvents = (projectId: string) => notifier.notify(EVENTS_CHANNEL, projectId);
+  return { notifier, listener, announceEvents, eventFeed };
 }
 
 /** Presence, on the engine that the settings name. */

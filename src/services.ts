@@ -108,10 +108,10 @@ function externalAuthService(
 
 /** EventService of its parts. */
 const eventService = (
-  { db, clock, newId }: FeaturePorts,
-  { sealer, egress, pageTokens }: Features,
+  { db, clock, newId, streams }: FeaturePorts,
+  { sealer, egress, pageTokens, eventFeed }: Features,
 ): ServiceImpl<typeof EventService> => ({
-  ...historyService({ db, pageTokens }),
+  ...historyService({ db, clock, streams, pageTokens, eventFeed }),
   ...webhookService({ db, clock, newId, sealer, egress }),
 });
 

@@ -1,6 +1,6 @@
 import { invalid, MusterError } from "../errors.ts";
 import type { PageTokens } from "../page-tokens.ts";
-import { type EventCursor, HISTORY_START } from "./read-events.ts";
+import { type EventCursor, HISTORY_START, type StoredEvent } from "./read-events.ts";
 
 /**
  * How far somebody has read: the last event that was read, by its place and its id. Where that event is not there, the history that was read
@@ -13,6 +13,16 @@ export interface EventPosition extends EventCursor {
 
 /** Before the first event of a project that had none. */
 export const NOTHING_READ: EventPosition = { ...HISTORY_START, eventId: null };
+
+/** Whether `a` is behind `b` (above 0), before it (below 0) or the same place. */
+export const comparePlaces = (a: EventCursor, b: EventCursor): number =>
+  Number(a.transactionId) - Number(b.transactionId) || a.sequence - b.sequence;
+
+/** The position of one who has read up to an event. */
+export const positionOf = ({ id, cursor }: StoredEvent): EventPosition => ({ ...cursor, eventId: id });
+
+/** How long the data of an event is, in characters of JSON. */
+export const sizeOf = ({ data }: StoredEvent): number => JSON.stringify(data).length;
 
 /** A position is one whatever is read from there on, so that those who come to want other events go on where they were. */
 const contextOf = (projectId: string) => ({ list: "events", projectId, query: null });

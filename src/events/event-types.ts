@@ -13,6 +13,9 @@ export const eventTypesOf = (names: readonly string[]): EventTypes => ({
   beginnings: names.filter((name) => name.endsWith(".*")).map((name) => name.slice(0, -1)),
 });
 
+/** All of them. */
+export const EVERY_TYPE: EventTypes = { whole: [], beginnings: [""] };
+
 /** Whether an event of `type` is wanted. */
 export function isWanted({ whole, beginnings }: EventTypes, type: string): boolean {
   if (whole.length === 0 && beginnings.length === 0) return type !== ASKED_FOR;

@@ -1,7 +1,7 @@
 import type { Database } from "../db/orm.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
-import { type EventPosition, NOTHING_READ } from "./event-cursor.ts";
+import { type EventPosition, NOTHING_READ, positionOf } from "./event-cursor.ts";
 import { type EventTypes, isWantedSql } from "./event-types.ts";
 import type { StoredEvent } from "./read-events.ts";
 
@@ -74,6 +74,16 @@ const OLDEST: Statement = {
   text: "select create_time as time from events where project_id = $1 order by transaction_id, sequence limit 1",
 };
 
+const HEAD: Statement = {
+  name: "events_head",
+  text: `
+    select transaction_id::text as "transactionId", sequence, id as "eventId" from (
+      (select transaction_id, sequence, id from events where project_id = $1 and transaction_id < ${HORIZON}
+        order by transaction_id desc, sequence desc limit 1)
+      union all select transaction_id, sequence, event_id from event_removals where project_id = $1
+    ) last order by transaction_id desc, sequence desc limit 1`,
+};
+
 interface Row {
   readonly known: boolean;
   readonly reachTransactionId: string | null;
@@ -108,8 +118,7 @@ export async function readHistory(
   const events = found.slice(0, limit);
   const last = events.at(-1);
   if (last && found.length > limit) {
-    const next = { ...last.cursor, eventId: last.id };
-    return { events, next, more: true, pending: first.pending };
+    return { events, next: positionOf(last), more: true, pending: first.pending };
   }
   return { events, next: reachOf(first) ?? start, more: first.more, pending: first.pending };
 }
@@ -137,4 +146,13 @@ async function expired(db: Database, projectId: string, signal: AbortSignal | un
   const [oldest] = await query<{ time: Date }>(db.pool, OLDEST, [projectId], signal);
   const metadata = oldest && { oldest_event_time: oldest.time.toISOString() };
   return new MusterError("EVENT_CURSOR_EXPIRED", { ...(metadata && { metadata }) });
+}
+
+/** The position of one who has read all that is settled. */
+export async function readHead(
+  db: Database,
+  { projectId, signal }: { readonly projectId: string; readonly signal?: AbortSignal | undefined },
+): Promise<EventPosition> {
+  const [head] = await query<EventPosition & Record<string, unknown>>(db.pool, HEAD, [projectId], signal);
+  return head ?? NOTHING_READ;
 }

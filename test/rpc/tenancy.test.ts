@@ -157,6 +157,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   RotateWebhookSecret: [{ webhookId, revokePrevious: true }, "WEBHOOK_NOT_FOUND"],
   DeleteWebhook: [{ webhookId }, "answered"],
   ListEvents: [{ userId }, "answered"],
+  WatchEvents: [{ userId, fromOldest: true }, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 
@@ -170,10 +171,12 @@ async function ask(service: DescService, method: DescMethod): Promise<unknown> {
   if (method.methodKind === "unary") return call(request);
   const ended = new AbortController();
   const seen: unknown[] = [];
-  const stream = call(request, { signal: ended.signal }) as unknown as AsyncIterable<{ event: { case: string } }>;
+  const stream = call(request, { signal: ended.signal }) as unknown as AsyncIterable<
+    Record<string, { case: string } | undefined>
+  >;
   for await (const message of stream) {
     seen.push(message);
-    if (message.event.case === "snapshotComplete") break;
+    if ((message["event"] ?? message["news"])?.case === "snapshotComplete") break;
   }
   ended.abort();
   return seen;

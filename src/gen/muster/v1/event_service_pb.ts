@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event_service.proto.
  */
 export const file_muster_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIq0BChFMaXN0RXZlbnRzUmVxdWVzdBI9CgV0eXBlcxgBIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAIgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiXwoSTGlzdEV2ZW50c1Jlc3BvbnNlEiAKBmV2ZW50cxgBIAMoCzIQLm11c3Rlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDgoGY3Vyc29yGAMgASgJIkMKFENyZWF0ZVdlYmhvb2tSZXF1ZXN0EisKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9va0IGukgDyAEBIkwKFUNyZWF0ZVdlYmhvb2tSZXNwb25zZRIjCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2sSDgoGc2VjcmV0GAIgASgJIhUKE0xpc3RXZWJob29rc1JlcXVlc3QiPAoUTGlzdFdlYmhvb2tzUmVzcG9uc2USJAoId2ViaG9va3MYASADKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKLAQoUVXBkYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKBGV0YWcYAyABKAlCB7pIBHICKEAiPAoVVXBkYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vayKXAQoaUm90YXRlV2ViaG9va1NlY3JldFJlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQESFwoPcmV2b2tlX3ByZXZpb3VzGAIgASgIEkIKDHByZXZpb3VzX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCDwiUgobUm90YXRlV2ViaG9va1NlY3JldFJlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiNAoURGVsZXRlV2ViaG9va1JlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQEiFwoVRGVsZXRlV2ViaG9va1Jlc3BvbnNlMtQECgxFdmVudFNlcnZpY2USVwoKTGlzdEV2ZW50cxIcLm11c3Rlci52MS5MaXN0RXZlbnRzUmVxdWVzdBodLm11c3Rlci52MS5MaXN0RXZlbnRzUmVzcG9uc2UiDJACAaq7GAUKAQIQARJdCg1DcmVhdGVXZWJob29rEh8ubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACEl0KDExpc3RXZWJob29rcxIeLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RXZWJob29rc1Jlc3BvbnNlIgyQAgGquxgFCgECEAESXQoNVXBkYXRlV2ViaG9vaxIfLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJvChNSb3RhdGVXZWJob29rU2VjcmV0EiUubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXF1ZXN0GiYubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXNwb25zZSIJqrsYBQoBAhACEl0KDURlbGV0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_muster_v1_access, file_muster_v1_event, file_muster_v1_webhook]);
+  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIq0BChFMaXN0RXZlbnRzUmVxdWVzdBI9CgV0eXBlcxgBIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAIgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiXwoSTGlzdEV2ZW50c1Jlc3BvbnNlEiAKBmV2ZW50cxgBIAMoCzIQLm11c3Rlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDgoGY3Vyc29yGAMgASgJIqABChJXYXRjaEV2ZW50c1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAyiACBI9CgV0eXBlcxgCIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAMgASgJQgu6SAjYAQFyA7ABARITCgtmcm9tX29sZGVzdBgEIAEoCCLuAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSIQoFZXZlbnQYAiABKAsyEC5tdXN0ZXIudjEuRXZlbnRIABI+ChFzbmFwc2hvdF9jb21wbGV0ZRgDIAEoCzIhLm11c3Rlci52MS5FdmVudHNTbmFwc2hvdENvbXBsZXRlSAASLwoJaGVhcnRiZWF0GAQgASgLMhoubXVzdGVyLnYxLkV2ZW50c0hlYXJ0YmVhdEgAEisKB2dvb2RieWUYBSABKAsyGC5tdXN0ZXIudjEuRXZlbnRzR29vZGJ5ZUgAQgYKBG5ld3MiGAoWRXZlbnRzU25hcHNob3RDb21wbGV0ZSIgCg9FdmVudHNIZWFydGJlYXQSDQoFc3RhbGUYASABKAgiQwoNRXZlbnRzR29vZGJ5ZRIyCg9yZWNvbm5lY3RfYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQwoUQ3JlYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQEiTAoVQ3JlYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiFQoTTGlzdFdlYmhvb2tzUmVxdWVzdCI8ChRMaXN0V2ViaG9va3NSZXNwb25zZRIkCgh3ZWJob29rcxgBIAMoCzISLm11c3Rlci52MS5XZWJob29rIosBChRVcGRhdGVXZWJob29rUmVxdWVzdBIrCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2tCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgDIAEoCUIHukgEcgIoQCI8ChVVcGRhdGVXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rIpcBChpSb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIXCg9yZXZva2VfcHJldmlvdXMYAiABKAgSQgoMcHJldmlvdXNfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIPCJSChtSb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rEg4KBnNlY3JldBgCIAEoCSI0ChREZWxldGVXZWJob29rUmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABASIXChVEZWxldGVXZWJob29rUmVzcG9uc2UysgUKDEV2ZW50U2VydmljZRJXCgpMaXN0RXZlbnRzEhwubXVzdGVyLnYxLkxpc3RFdmVudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RFdmVudHNSZXNwb25zZSIMkAIBqrsYBQoBAhABElwKC1dhdGNoRXZlbnRzEh0ubXVzdGVyLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlIgyQAgGquxgFCgECEAQwARJdCg1DcmVhdGVXZWJob29rEh8ubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACEl0KDExpc3RXZWJob29rcxIeLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RXZWJob29rc1Jlc3BvbnNlIgyQAgGquxgFCgECEAESXQoNVXBkYXRlV2ViaG9vaxIfLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJvChNSb3RhdGVXZWJob29rU2VjcmV0EiUubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXF1ZXN0GiYubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXNwb25zZSIJqrsYBQoBAhACEl0KDURlbGV0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_muster_v1_access, file_muster_v1_event, file_muster_v1_webhook]);
 
 /**
  * What ListEvents takes.
@@ -169,6 +169,284 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse, {jsonType:
   messageDesc(file_muster_v1_event_service, 1);
 
 /**
+ * What WatchEvents takes.
+ *
+ * @generated from message muster.v1.WatchEventsRequest
+ */
+export type WatchEventsRequest = Message<"muster.v1.WatchEventsRequest"> & {
+  /**
+   * `cursor` of an earlier stream's last message, or of an answer of ListEvents, with whatever types and user. Empty: from now on, or as
+   * `from_oldest` says.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+
+  /**
+   * The types to be told of, each a whole one, such as `user.created`, or the beginning of some, such as `user.*`. None: all but `user.updated`,
+   * which has to be asked for, as either.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * Tells only what is about the user with this id. Empty: all.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Without a cursor: begins with the oldest event that is kept.
+   *
+   * @generated from field: bool from_oldest = 4;
+   */
+  fromOldest: boolean;
+};
+
+/**
+ * What WatchEvents takes.
+ *
+ * @generated from message muster.v1.WatchEventsRequest
+ */
+export type WatchEventsRequestJson = {
+  /**
+   * `cursor` of an earlier stream's last message, or of an answer of ListEvents, with whatever types and user. Empty: from now on, or as
+   * `from_oldest` says.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor?: string;
+
+  /**
+   * The types to be told of, each a whole one, such as `user.created`, or the beginning of some, such as `user.*`. None: all but `user.updated`,
+   * which has to be asked for, as either.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types?: string[];
+
+  /**
+   * Tells only what is about the user with this id. Empty: all.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId?: string;
+
+  /**
+   * Without a cursor: begins with the oldest event that is kept.
+   *
+   * @generated from field: bool from_oldest = 4;
+   */
+  fromOldest?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.WatchEventsRequest.
+ * Use `create(WatchEventsRequestSchema)` to create a new message.
+ */
+export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest, {jsonType: WatchEventsRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 2);
+
+/**
+ * One message of the stream.
+ *
+ * @generated from message muster.v1.WatchEventsResponse
+ */
+export type WatchEventsResponse = Message<"muster.v1.WatchEventsResponse"> & {
+  /**
+   * Where a later stream can go on from, behind this message: opaque, and of this project alone. Whoever has done with the message keeps it.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+
+  /**
+   * What there is to tell.
+   *
+   * @generated from oneof muster.v1.WatchEventsResponse.news
+   */
+  news: {
+    /**
+     * Something happened.
+     *
+     * @generated from field: muster.v1.Event event = 2;
+     */
+    value: Event;
+    case: "event";
+  } | {
+    /**
+     * All that had happened when the stream was opened has been told.
+     *
+     * @generated from field: muster.v1.EventsSnapshotComplete snapshot_complete = 3;
+     */
+    value: EventsSnapshotComplete;
+    case: "snapshotComplete";
+  } | {
+    /**
+     * Nothing was told for 20 s.
+     *
+     * @generated from field: muster.v1.EventsHeartbeat heartbeat = 4;
+     */
+    value: EventsHeartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * The server is about to end the stream.
+     *
+     * @generated from field: muster.v1.EventsGoodbye goodbye = 5;
+     */
+    value: EventsGoodbye;
+    case: "goodbye";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * One message of the stream.
+ *
+ * @generated from message muster.v1.WatchEventsResponse
+ */
+export type WatchEventsResponseJson = {
+  /**
+   * Where a later stream can go on from, behind this message: opaque, and of this project alone. Whoever has done with the message keeps it.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor?: string;
+
+  /**
+   * Something happened.
+   *
+   * @generated from field: muster.v1.Event event = 2;
+   */
+  event?: EventJson;
+
+  /**
+   * All that had happened when the stream was opened has been told.
+   *
+   * @generated from field: muster.v1.EventsSnapshotComplete snapshot_complete = 3;
+   */
+  snapshotComplete?: EventsSnapshotCompleteJson;
+
+  /**
+   * Nothing was told for 20 s.
+   *
+   * @generated from field: muster.v1.EventsHeartbeat heartbeat = 4;
+   */
+  heartbeat?: EventsHeartbeatJson;
+
+  /**
+   * The server is about to end the stream.
+   *
+   * @generated from field: muster.v1.EventsGoodbye goodbye = 5;
+   */
+  goodbye?: EventsGoodbyeJson;
+};
+
+/**
+ * Describes the message muster.v1.WatchEventsResponse.
+ * Use `create(WatchEventsResponseSchema)` to create a new message.
+ */
+export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse, {jsonType: WatchEventsResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 3);
+
+/**
+ * All that had happened when the stream was opened has been told.
+ *
+ * @generated from message muster.v1.EventsSnapshotComplete
+ */
+export type EventsSnapshotComplete = Message<"muster.v1.EventsSnapshotComplete"> & {
+};
+
+/**
+ * All that had happened when the stream was opened has been told.
+ *
+ * @generated from message muster.v1.EventsSnapshotComplete
+ */
+export type EventsSnapshotCompleteJson = {
+};
+
+/**
+ * Describes the message muster.v1.EventsSnapshotComplete.
+ * Use `create(EventsSnapshotCompleteSchema)` to create a new message.
+ */
+export const EventsSnapshotCompleteSchema: GenMessage<EventsSnapshotComplete, {jsonType: EventsSnapshotCompleteJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 4);
+
+/**
+ * Nothing was told for 20 s. The cursor has moved on with all that was passed over as not wanted.
+ *
+ * @generated from message muster.v1.EventsHeartbeat
+ */
+export type EventsHeartbeat = Message<"muster.v1.EventsHeartbeat"> & {
+  /**
+   * Whether something may have happened that cannot be told at the moment: the database cannot be reached, or a transaction that began before
+   * the next event goes on for more than 5 s.
+   *
+   * @generated from field: bool stale = 1;
+   */
+  stale: boolean;
+};
+
+/**
+ * Nothing was told for 20 s. The cursor has moved on with all that was passed over as not wanted.
+ *
+ * @generated from message muster.v1.EventsHeartbeat
+ */
+export type EventsHeartbeatJson = {
+  /**
+   * Whether something may have happened that cannot be told at the moment: the database cannot be reached, or a transaction that began before
+   * the next event goes on for more than 5 s.
+   *
+   * @generated from field: bool stale = 1;
+   */
+  stale?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.EventsHeartbeat.
+ * Use `create(EventsHeartbeatSchema)` to create a new message.
+ */
+export const EventsHeartbeatSchema: GenMessage<EventsHeartbeat, {jsonType: EventsHeartbeatJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 5);
+
+/**
+ * The server is about to end the stream.
+ *
+ * @generated from message muster.v1.EventsGoodbye
+ */
+export type EventsGoodbye = Message<"muster.v1.EventsGoodbye"> & {
+  /**
+   * How long to wait before the next stream; differs between readers, so that they do not all come back at once.
+   *
+   * @generated from field: google.protobuf.Duration reconnect_after = 1;
+   */
+  reconnectAfter?: Duration | undefined;
+};
+
+/**
+ * The server is about to end the stream.
+ *
+ * @generated from message muster.v1.EventsGoodbye
+ */
+export type EventsGoodbyeJson = {
+  /**
+   * How long to wait before the next stream; differs between readers, so that they do not all come back at once.
+   *
+   * @generated from field: google.protobuf.Duration reconnect_after = 1;
+   */
+  reconnectAfter?: DurationJson;
+};
+
+/**
+ * Describes the message muster.v1.EventsGoodbye.
+ * Use `create(EventsGoodbyeSchema)` to create a new message.
+ */
+export const EventsGoodbyeSchema: GenMessage<EventsGoodbye, {jsonType: EventsGoodbyeJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 6);
+
+/**
  * What CreateWebhook takes.
  *
  * @generated from message muster.v1.CreateWebhookRequest
@@ -201,7 +479,7 @@ export type CreateWebhookRequestJson = {
  * Use `create(CreateWebhookRequestSchema)` to create a new message.
  */
 export const CreateWebhookRequestSchema: GenMessage<CreateWebhookRequest, {jsonType: CreateWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 2);
+  messageDesc(file_muster_v1_event_service, 7);
 
 /**
  * What CreateWebhook answers.
@@ -250,7 +528,7 @@ export type CreateWebhookResponseJson = {
  * Use `create(CreateWebhookResponseSchema)` to create a new message.
  */
 export const CreateWebhookResponseSchema: GenMessage<CreateWebhookResponse, {jsonType: CreateWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 3);
+  messageDesc(file_muster_v1_event_service, 8);
 
 /**
  * What ListWebhooks takes.
@@ -273,7 +551,7 @@ export type ListWebhooksRequestJson = {
  * Use `create(ListWebhooksRequestSchema)` to create a new message.
  */
 export const ListWebhooksRequestSchema: GenMessage<ListWebhooksRequest, {jsonType: ListWebhooksRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 4);
+  messageDesc(file_muster_v1_event_service, 9);
 
 /**
  * What ListWebhooks answers.
@@ -308,7 +586,7 @@ export type ListWebhooksResponseJson = {
  * Use `create(ListWebhooksResponseSchema)` to create a new message.
  */
 export const ListWebhooksResponseSchema: GenMessage<ListWebhooksResponse, {jsonType: ListWebhooksResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 5);
+  messageDesc(file_muster_v1_event_service, 10);
 
 /**
  * What UpdateWebhook takes.
@@ -371,7 +649,7 @@ export type UpdateWebhookRequestJson = {
  * Use `create(UpdateWebhookRequestSchema)` to create a new message.
  */
 export const UpdateWebhookRequestSchema: GenMessage<UpdateWebhookRequest, {jsonType: UpdateWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 6);
+  messageDesc(file_muster_v1_event_service, 11);
 
 /**
  * What UpdateWebhook answers.
@@ -406,7 +684,7 @@ export type UpdateWebhookResponseJson = {
  * Use `create(UpdateWebhookResponseSchema)` to create a new message.
  */
 export const UpdateWebhookResponseSchema: GenMessage<UpdateWebhookResponse, {jsonType: UpdateWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 7);
+  messageDesc(file_muster_v1_event_service, 12);
 
 /**
  * What RotateWebhookSecret takes.
@@ -469,7 +747,7 @@ export type RotateWebhookSecretRequestJson = {
  * Use `create(RotateWebhookSecretRequestSchema)` to create a new message.
  */
 export const RotateWebhookSecretRequestSchema: GenMessage<RotateWebhookSecretRequest, {jsonType: RotateWebhookSecretRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 8);
+  messageDesc(file_muster_v1_event_service, 13);
 
 /**
  * What RotateWebhookSecret answers.
@@ -518,7 +796,7 @@ export type RotateWebhookSecretResponseJson = {
  * Use `create(RotateWebhookSecretResponseSchema)` to create a new message.
  */
 export const RotateWebhookSecretResponseSchema: GenMessage<RotateWebhookSecretResponse, {jsonType: RotateWebhookSecretResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 9);
+  messageDesc(file_muster_v1_event_service, 14);
 
 /**
  * What DeleteWebhook takes.
@@ -553,7 +831,7 @@ export type DeleteWebhookRequestJson = {
  * Use `create(DeleteWebhookRequestSchema)` to create a new message.
  */
 export const DeleteWebhookRequestSchema: GenMessage<DeleteWebhookRequest, {jsonType: DeleteWebhookRequestJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 10);
+  messageDesc(file_muster_v1_event_service, 15);
 
 /**
  * What DeleteWebhook answers.
@@ -576,7 +854,7 @@ export type DeleteWebhookResponseJson = {
  * Use `create(DeleteWebhookResponseSchema)` to create a new message.
  */
 export const DeleteWebhookResponseSchema: GenMessage<DeleteWebhookResponse, {jsonType: DeleteWebhookResponseJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event_service, 11);
+  messageDesc(file_muster_v1_event_service, 16);
 
 /**
  * Tells a project's events in the order they happened, to whoever asks and to whoever listens. Events are kept for the project's
@@ -597,6 +875,21 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ListEventsRequestSchema;
     output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * Streams what happens, in the order of ListEvents: what there is behind the cursor, `snapshot_complete`, and from then on each event soon after
+   * it is committed. Each message has the cursor to go on from, on whichever server: none is left out, none comes twice, wherever the stream was
+   * cut. After 20 s of silence comes a `heartbeat`. Ends with EVENT_CURSOR_EXPIRED at the beginning (or where the database was taken back to
+   * an earlier time), CREDENTIAL_INVALID when the access key is revoked, READER_STALLED after 60 s in which nothing was read,
+   * STORAGE_UNAVAILABLE after 60 s without the database, SHUTTING_DOWN after `goodbye`. Reasons besides: REQUEST_INVALID (a cursor that is
+   * none of this project).
+   *
+   * @generated from rpc muster.v1.EventService.WatchEvents
+   */
+  watchEvents: {
+    methodKind: "server_streaming";
+    input: typeof WatchEventsRequestSchema;
+    output: typeof WatchEventsResponseSchema;
   },
   /**
    * Makes a webhook; a project has up to 20. What happens after the answer is sent to it, what happened before the call is not. Reasons:
