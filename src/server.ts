@@ -6,6 +6,7 @@ import { type Database, openDatabase } from "./db/orm.ts";
 import { checkSealed } from "./db/reseal.ts";
 import { watchDatabase } from "./db/watch-database.ts";
 import { ENTITIES } from "./entities.ts";
+import { placeRestoredEvents } from "./events/place-restored-events.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -57,6 +58,9 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const db = resources.use(await openDatabase(config.database, ENTITIES, databaseOptions(config), logger));
   const migrated = await migrate(db);
   if (migrated.length > 0) logger.info({ migrations: migrated }, "the schema was brought up to date");
+  const moved = await placeRestoredEvents(db);
+  if (moved > 0)
+    logger.warn({ events: moved }, "the events of another cluster, a restored dump, were put before those of this one");
   await checkSealed(db, createSealer(config.encryptionKeys), SEALED_COLUMNS);
   const metrics = resources.use(createMetrics(overrides.gatherMetrics));
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
