@@ -1,5 +1,7 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { eventJobs } from "./events/event-jobs.ts";
+import { auditJobs } from "./audit/audit-jobs.ts";
+import { createSealKeys } from "./audit/seal-keys.ts";
 import { externalJobs } from "./external-auth/external-jobs.ts";
 import { createFeatures, type FeaturePorts, type Features } from "./features.ts";
 import { createJobs } from "./jobs/jobs.ts";
@@ -56,6 +58,11 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     ...revocationJobs(ports),
     ...eventJobs(ports),
     ...presenceJobs(features.presence.engine),
+    ...auditJobs({
+      ...ports,
+      keys: createSealKeys(ports.config.encryptionKeys),
+      retentionDays: ports.config.auditRetentionDays,
+    }),
   ];
   resources.use(createJobs(ports, jobs));
   const running = resources.move();

@@ -1,5 +1,6 @@
 import type { EntitySchema } from "@mikro-orm/core";
 import { AuditEntryEntity } from "./audit/audit-entry.entity.ts";
+import { AuditSealEntity } from "./audit/audit-seal.entity.ts";
 import { EventEntity } from "./events/event.entity.ts";
 import { IdentityEntity } from "./external-auth/identities/identity.entity.ts";
 import { ExternalKeyEntity } from "./external-auth/keys/external-key.entity.ts";
@@ -24,6 +25,7 @@ export const ENTITIES: EntitySchema[] = [
   AttributeDefinitionEntity,
   EventEntity,
   AuditEntryEntity,
+  AuditSealEntity,
   SigningKeyEntity,
   TokenEntity,
   PresenceEntity,

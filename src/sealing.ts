@@ -48,6 +48,9 @@ export function createSealer(keys: readonly Uint8Array[]): Sealer {
   };
 }
 
+/** The id of an encryption key, as `Sealer.keyIds` gives it. */
+export const encryptionKeyId = (key: Uint8Array): string => sealingKeyId(prefixed(key).prefix);
+
 /** The id of the key that something is sealed under, which says nothing about the key: 8 hexadecimal digits. */
 export const sealingKeyId = (sealed: Uint8Array): string =>
   Buffer.from(sealed.subarray(1, PREFIX_BYTES)).toString("hex");

@@ -1,4 +1,5 @@
 import { type App, createApp } from "./app.ts";
+import { placeAfterRestore } from "./audit/place-after-restore.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { migrate } from "./db/migrate.ts";
@@ -58,9 +59,7 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   const db = resources.use(await openDatabase(config.database, ENTITIES, databaseOptions(config), logger));
   const migrated = await migrate(db);
   if (migrated.length > 0) logger.info({ migrations: migrated }, "the schema was brought up to date");
-  const moved = await placeRestoredEvents(db);
-  if (moved > 0)
-    logger.warn({ events: moved }, "the events of another cluster, a restored dump, were put before those of this one");
+  await placeHistory(db, logger);
   await checkSealed(db, createSealer(config.encryptionKeys), SEALED_COLUMNS);
   const metrics = resources.use(createMetrics(overrides.gatherMetrics));
   const tracing = resources.use(await createTracing(config.otlpEndpoint));
@@ -94,6 +93,15 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** Where a dump was restored into another cluster, has what is new stand behind what came along. */
+async function placeHistory(db: Database, logger: Logger): Promise<void> {
+  const moved = await placeRestoredEvents(db);
+  if (moved > 0)
+    logger.warn({ events: moved }, "the events of another cluster, a restored dump, were put before those of this one");
+  if (await placeAfterRestore(db))
+    logger.warn("the database comes from another server: new audit entries are placed behind those that came along");
 }
 
 /** The services of the contract, and those of the protocol itself. */

@@ -86,6 +86,13 @@ export const SETTINGS = {
     default: "24",
     parse: values.integer(1, 8_760),
   },
+  auditRetentionDays: {
+    name: "MUSTER_AUDIT_RETENTION_DAYS",
+    description:
+      "For how many days audit entries are kept, 1 to 36500; 0: for good. docs/audit.md says what stays of them.",
+    default: "400",
+    parse: values.integer(0, 36_500),
+  },
   signingKeyPrepareMs: {
     name: "MUSTER_SIGNING_KEY_PREPARE_TIME",
     description:

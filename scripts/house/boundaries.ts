@@ -42,7 +42,7 @@ const EGRESS = ["**/egress/egress.ts", "**/egress/check-url.ts"];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
 const DATABASE = [
-  ...["transaction", "statement", "act", "recorded", "look-up", "rehearse"],
+  ...["transaction", "statement", "act", "recorded", "look-up", "read-consistently", "rehearse"],
   ...["constraints", "listener", "notifier", "last-known", "sealed-column", "answer-within"],
 ].map((file) => `**/db/${file}.ts`);
 

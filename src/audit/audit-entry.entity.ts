@@ -6,7 +6,7 @@ export const AuditEntryEntity = defineEntity({
   tableName: "audit_entries",
   properties: {
     projectId: p.uuid().primary(),
-    transactionId: p.string().columnType("xid8").primary().defaultRaw("pg_current_xact_id()"),
+    transactionId: p.string().columnType("xid8").primary().defaultRaw("audit_place(pg_current_xact_id())"),
     sequence: p.bigint("number").autoincrement().primary().generated("identity"),
     createTime: p.datetime(),
     /** The RPC, as `UserService/UpsertUser`, or the job, as `job/purge-guests`. */

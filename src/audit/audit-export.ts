@@ -8,7 +8,7 @@ export const AUDIT_EXPORT = tableSection({
   name: "audit_entries",
   table: "audit_entries",
   key: ["transaction_id", "sequence"],
-  transaction: "transaction_id",
+  transaction: "audit_transaction(transaction_id)",
   exported: ["create_time", "method", "actor_kind", "target", "details"],
   withheld: { transaction_id: ORDER, sequence: ORDER, actor_id: WHO, address: WHO, request_id: WHO, origin: WHO },
 });

@@ -22,6 +22,7 @@ const IMPERSONAL: Readonly<Record<string, string>> = {
   avatar_removals: "objects that are no user's any more, to be removed from a bucket",
   attempts: "counters under digests of what they count, which nobody can be found by",
   event_removals: "up to where the history of a project has been removed",
+  audit_seals: "what proves that audit entries are those that were written, and tells nothing of them",
   jobs: "when which job of the deployment runs",
   migrations: "which migrations ran",
 };

@@ -62,6 +62,7 @@ test("what belongs to a project goes with it: every table hangs on projects by c
   expect(stays.toSorted()).toEqual([
     "attempts",
     "audit_entries",
+    "audit_seals",
     "avatar_removals",
     "events",
     "jobs",
