@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { auditCommand } from "./audit-commands.ts";
 import { CommandEnd } from "./command-end.ts";
 import { failureOf } from "./failure.ts";
 import type { Host } from "./host.ts";
@@ -34,6 +35,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     providerCommand,
     webhookCommand,
     sealingCommand,
+    auditCommand,
     userCommand,
     tokenCommand,
   ];

@@ -1,21 +1,13 @@
 import { Command } from "commander";
-import { type EnvironmentConfig, readConfig } from "../config.ts";
-import { startEmbeddedPostgres } from "../db/embedded-postgres.ts";
-import { type Database, openDatabase } from "../db/orm.ts";
+import { countSeals } from "../audit/count-seals.ts";
 import { countSealed, reseal } from "../db/reseal.ts";
-import { createLogger } from "../logger.ts";
 import { SEALED_COLUMNS } from "../sealed-columns.ts";
-import { createSealer, type Sealer } from "../sealing.ts";
+import { createSealer } from "../sealing.ts";
 import { SETTINGS } from "../settings.ts";
 import { StartError } from "../start-error.ts";
-import { developmentSecrets } from "./development-secrets.ts";
 import type { Host } from "./host.ts";
 import { printRecord, printTable } from "./print.ts";
-
-interface Ports {
-  readonly db: Database;
-  readonly sealer: Sealer;
-}
+import { type DatabasePorts, withDatabase } from "./with-database.ts";
 
 /** `muster sealing …`: rotates the encryption key. Works on the database itself, with the environment of the servers. */
 export function sealingCommand(host: Host): Command {
@@ -36,9 +28,11 @@ export function sealingCommand(host: Host): Command {
   return group;
 }
 
-async function showStatus(host: Host, json: boolean, { db, sealer }: Ports): Promise<void> {
+async function showStatus(host: Host, json: boolean, { db, encryptionKeys }: DatabasePorts): Promise<void> {
+  const sealer = createSealer(encryptionKeys);
   const counts = await countSealed(db, SEALED_COLUMNS);
-  const ids = new Set([...sealer.keyIds, ...counts.map(({ keyId }) => keyId)]);
+  const seals = await countSeals(db);
+  const ids = new Set([...sealer.keyIds, ...counts.map(({ keyId }) => keyId), ...seals.keys()]);
   const keys = [...ids].map((id) => {
     const under = counts.filter(({ keyId }) => keyId === id);
     const place = sealer.keyIds.indexOf(id);
@@ -46,13 +40,15 @@ async function showStatus(host: Host, json: boolean, { db, sealer }: Ports): Pro
       key_id: id,
       use: place < 0 ? "missing" : place === 0 ? "seals" : "opens",
       secrets: under.reduce((sum, { rows }) => sum + rows, 0),
+      audit_seals: seals.get(id) ?? 0,
       in: under.map(({ table, rows }) => `${table} ${rows}`),
     };
   });
-  printTable(host, json, keys, ["key_id", "use", "secrets", "in"]);
+  printTable(host, json, keys, ["key_id", "use", "secrets", "audit_seals", "in"]);
 }
 
-async function rotate(host: Host, json: boolean, { db, sealer }: Ports): Promise<void> {
+async function rotate(host: Host, json: boolean, { db, encryptionKeys }: DatabasePorts): Promise<void> {
+  const sealer = createSealer(encryptionKeys);
   const { resealed, unopened } = await reseal(db, sealer, SEALED_COLUMNS);
   const counts = await countSealed(db, SEALED_COLUMNS);
   const remaining = counts.filter(({ keyId }) => keyId !== sealer.keyIds[0]).reduce((sum, { rows }) => sum + rows, 0);
@@ -61,23 +57,4 @@ async function rotate(host: Host, json: boolean, { db, sealer }: Ports): Promise
     throw new StartError(
       `${unopened} secrets do not open: they were changed, or belong elsewhere. They stay as they are`,
     );
-}
-
-async function withDatabase(host: Host, work: (ports: Ports) => Promise<void>): Promise<void> {
-  const config = readConfig(host.env, { secrets: false });
-  await using resources = new AsyncDisposableStack();
-  const sealer = createSealer(await encryptionKeysOf(config));
-  const address = config.database ?? resources.use(await startEmbeddedPostgres({ folder: config.dataDir })).address;
-  const options = { poolSize: 2, statementTimeoutMs: config.dbStatementTimeoutMs };
-  const db = resources.use(await openDatabase(address, [], options, createLogger("error", host.stderr)));
-  if ((await db.orm.migrator.getPending()).length > 0)
-    throw new StartError("The schema is not up to date: run muster migrate first");
-  await work({ db, sealer });
-}
-
-async function encryptionKeysOf(config: EnvironmentConfig): Promise<readonly Uint8Array[]> {
-  if (!config.database) return (await developmentSecrets(config)).encryptionKeys;
-  if (!config.encryptionKeys)
-    throw new StartError(`${SETTINGS.encryptionKeys.name} must be set, as the servers have it`);
-  return config.encryptionKeys;
 }
