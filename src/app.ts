@@ -1,7 +1,7 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
-import { eventJobs } from "./events/event-jobs.ts";
 import { auditJobs } from "./audit/audit-jobs.ts";
 import { createSealKeys } from "./audit/seal-keys.ts";
+import { eventJobs } from "./events/event-jobs.ts";
 import { externalJobs } from "./external-auth/external-jobs.ts";
 import { createFeatures, type FeaturePorts, type Features } from "./features.ts";
 import { createJobs } from "./jobs/jobs.ts";

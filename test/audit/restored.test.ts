@@ -67,18 +67,19 @@ test("an export tells of restored entries, of those since then, and of none that
   await restore(old, db);
   await placeAfterRestore(db);
   await trail.write(project);
-  const visible = async (by: { query(text: string, values: unknown[]): Promise<{ rows: unknown[] }> }) => {
-    const text = `select 1 from audit_entries where project_id = $1 and pg_visible_in_snapshot(audit_transaction(transaction_id), pg_current_snapshot())`;
-    return (await by.query(text, [project])).rows.length;
+  const snapshot = async () => (await db.pool.query("select pg_current_snapshot()::text as it")).rows[0].it;
+  const visibleIn = async (it: string) => {
+    const text = `select 1 from audit_entries where project_id = $1 and pg_visible_in_snapshot(audit_transaction(transaction_id), $2::pg_snapshot)`;
+    return (await db.pool.query(text, [project, it])).rows.length;
   };
-  expect(await visible(db.pool)).toBe(4);
   const running = await db.pool.connect();
   await running.query("begin");
   await trail.write(project, 1, running);
-  expect(await visible(db.pool)).toBe(4);
-  expect(await visible(running)).toBe(4);
-  await running.query("rollback");
+  const before = await snapshot();
+  await running.query("commit");
   running.release();
+  expect(await visibleIn(before)).toBe(4);
+  expect(await visibleIn(await snapshot())).toBe(5);
 });
 
 test("nothing is placed anew where nothing was restored, whatever somebody inserts into the future", async () => {
