@@ -59,6 +59,9 @@ function lateFeatures(): CorsOptions & {
     rpc: {
       serves: (path) => features?.rpc.serves(path) ?? false,
       handle: async (path, request, response) => features?.rpc.handle(path, request, response),
+      get fast() {
+        return features?.rpc.fast;
+      },
     },
     routes,
     set: (app, rpc, beside) => {

@@ -76,7 +76,9 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
   );
   const clientAddress = createClientAddress(config.trustedProxies);
   const limits = { longerMessages: LONGER_MESSAGES };
-  const rpc = createRpcHandler({ ...app, routes: allRoutes(app, serving), limits, clientAddress, clock, logger });
+  const { fastPath } = config;
+  const routes = allRoutes(app, serving);
+  const rpc = createRpcHandler({ ...app, routes, limits, fastPath, clientAddress, clock, logger });
   port.serve(app, rpc, [metrics.route, ...serving.routes, ...app.httpRoutes]);
   gauges(metrics, db, port.http, streams);
   serving.setServing(true);

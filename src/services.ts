@@ -20,7 +20,7 @@ import { SESSION_COOKIE, TOKEN_HEADERS } from "./rpc/credential.ts";
 import { statusOf } from "./rpc/map-errors.ts";
 import type { PageOrigins } from "./rpc/page-origin.ts";
 import { createSessionCookies } from "./rpc/session-cookies.ts";
-import type { MessageLimit } from "./rpc/strict-decode-request.ts";
+import type { MessageLimit } from "./rpc/strict-decode-message.ts";
 import type { GrantPorts } from "./sessions/grant-message.ts";
 import { refreshService } from "./sessions/refresh-service.ts";
 import { sessionService } from "./sessions/session-service.ts";

@@ -42,6 +42,9 @@ export const oneOf =
     return found;
   };
 
+/** `on` or `off`. */
+export const onOff = (text: string): boolean => oneOf(["on", "off"])(text) === "on";
+
 /** Any text without control characters. */
 export function plainText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.

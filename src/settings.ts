@@ -122,6 +122,13 @@ export const SETTINGS = {
     default: "info",
     parse: values.oneOf(LOG_LEVELS),
   },
+  fastPath: {
+    name: "MUSTER_FAST_PATH",
+    description:
+      "`on` or `off`: whether the calls that most clients make are served without the protocol handlers of ConnectRPC, at a fraction of their cost. The answers are the same; `off` is for finding out whether a fault is here.",
+    default: "on",
+    parse: values.onOff,
+  },
   rateFactor: {
     name: "MUSTER_RATE_LIMITS",
     description: "`on`, `off`, or a factor up to 1000 that every rate limit is multiplied with.",

@@ -12,13 +12,17 @@ import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/co
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
+import { createFastPath, type FastPath } from "./fast-path.ts";
 import type { Gate } from "./gate.ts";
 import { leaveRest } from "./leave-rest.ts";
 import { DETAIL_TYPES } from "./map-errors.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
+import { recordMethods, type UnaryMethod } from "./service-methods.ts";
+import { createStalledReaders } from "./stalled-readers.ts";
 import { formatOf } from "./strict-decode-format.ts";
-import { createDecodeRequest, type DecodeLimits, type DecodeRequest, takeDecoded } from "./strict-decode-request.ts";
+import { createMessageReader, type DecodeLimits } from "./strict-decode-message.ts";
+import { createDecodeRequest, type DecodeRequest, takeDecoded } from "./strict-decode-request.ts";
 import { leaveUndecoded } from "./undecoded.ts";
 import { createUnknownMethods } from "./unknown-methods.ts";
 import { createWriteAnswer, type WriteAnswer } from "./write-answer.ts";
@@ -31,6 +35,8 @@ export interface AdapterOptions {
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly limits?: Partial<RpcLimits>;
+  /** Whether unary calls go by the fast path where they can. */
+  readonly fastPath: boolean;
   readonly clientAddress: ClientAddress;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,6 +69,8 @@ export interface RpcHandler {
   serves(path: string): boolean;
   /** Answers the request. Never rejects. */
   handle(path: string, request: NodeRequest, response: NodeResponse): Promise<void>;
+  /** What answers the calls that it takes at less cost. */
+  readonly fast: FastPath | undefined;
 }
 
 /** What every call passes, whatever its method. */
@@ -78,12 +86,15 @@ interface Path {
  */
 export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
-  const handlerFor = createDispatch(options, limits);
+  const { handlerFor, unary } = createDispatch(options, limits);
+  const reader = createMessageReader(limits, options.clock);
+  const readers = createStalledReaders(limits.stallTimeoutMs, options.clock);
   const path: Path = {
     gate: options.gate,
-    decode: createDecodeRequest(limits, options.clock),
-    write: createWriteAnswer(limits.stallTimeoutMs, options.clock),
+    decode: createDecodeRequest(reader, limits.maxTimeoutMs),
+    write: createWriteAnswer(readers),
   };
+  const framing = { compressMinBytes: limits.compressMinBytes, json: JSON_OPTIONS };
   return {
     serves: (target) => handlerFor(target) !== undefined,
     async handle(target, request, response) {
@@ -99,17 +110,25 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
         else send(request, response, { status: 500 });
       }
     },
+    fast: options.fastPath
+      ? createFastPath({ ...options, methods: unary, reader, readers, framing, limits })
+      : undefined,
   };
 }
 
-/** Finds what answers a path; without a request, whether anything may. */
-type Dispatch = (path: string, request?: NodeRequest) => UniversalHandler | undefined;
+const JSON_OPTIONS = { registry: DETAIL_TYPES };
 
-function createDispatch({ routes, interceptors }: AdapterOptions, limits: RpcLimits): Dispatch {
+/** Finds what answers a path; without a request, whether anything may. */
+type HandlerFor = (path: string, request?: NodeRequest) => UniversalHandler | undefined;
+
+function createDispatch(
+  { routes, interceptors }: AdapterOptions,
+  limits: RpcLimits,
+): { handlerFor: HandlerFor; unary: ReadonlyMap<string, UnaryMethod> } {
   const createRouter = () =>
     createConnectRouter({
       interceptors: [takeDecoded, ...interceptors],
-      jsonOptions: { registry: DETAIL_TYPES },
+      jsonOptions: JSON_OPTIONS,
       acceptCompression: [compressionGzip],
       // Counts only where messages stream in: all others are read in front of the protocol handlers.
       readMaxBytes: limits.readMaxBytes,
@@ -117,11 +136,11 @@ function createDispatch({ routes, interceptors }: AdapterOptions, limits: RpcLim
       compressMinBytes: limits.compressMinBytes,
       maxTimeoutMs: limits.maxTimeoutMs,
     });
-  const router = createRouter();
+  const { router, unary } = recordMethods(createRouter());
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const unknown = createUnknownMethods(createRouter, new Set(router.handlers.map((handler) => handler.service)));
-  return (path, request) => {
+  const handlerFor: HandlerFor = (path, request) => {
     const handler = handlers.get(path);
     if (handler) return handler;
     if (!request) return unknown(path, "");
@@ -130,6 +149,7 @@ function createDispatch({ routes, interceptors }: AdapterOptions, limits: RpcLim
     // What is in no protocol is no call.
     return standIn && formatOf(standIn.method, contentType) && standIn;
   };
+  return { handlerFor, unary };
 }
 
 function valuesOf({ clientAddress }: AdapterOptions, request: NodeRequest): ContextValues {

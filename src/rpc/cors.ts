@@ -42,17 +42,29 @@ async function allowOrigin(
   request: NodeRequest,
   response: NodeResponse,
 ): Promise<boolean> {
-  const known = ORIGIN.test(origin) && (await isKnown(options, origin));
-  if (known) {
-    response.setHeader("access-control-allow-origin", origin);
-    response.setHeader("access-control-allow-credentials", "true");
-    if (!preflight) response.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
+  const allowed = await allowedTo(options, origin);
+  for (const [name, value] of Object.entries(allowed ?? {})) response.setHeader(name, value);
+  if (!preflight) {
+    if (allowed) response.setHeader(...EXPOSE);
+    return false;
   }
-  if (!preflight) return false;
-  const allowed = { "access-control-allow-methods": METHODS, "access-control-allow-headers": REQUEST_HEADERS };
-  const headers = known ? { ...allowed, "access-control-max-age": String(MAX_AGE_S) } : {};
+  const methods = { "access-control-allow-methods": METHODS, "access-control-allow-headers": REQUEST_HEADERS };
+  const headers = allowed ? { ...methods, "access-control-max-age": String(MAX_AGE_S) } : {};
   send(request, response, { status: 204, headers });
   return true;
+}
+
+/** The headers, beside `vary`, by which a page of this origin may read an answer that is not one to a preflight. */
+export async function readableBy(options: CorsOptions, origin: string): Promise<Record<string, string>> {
+  const allowed = await allowedTo(options, origin);
+  return allowed ? { ...allowed, [EXPOSE[0]]: EXPOSE[1] } : {};
+}
+
+const EXPOSE = ["access-control-expose-headers", EXPOSED_HEADERS] as const;
+
+async function allowedTo(options: CorsOptions, origin: string): Promise<Record<string, string> | undefined> {
+  if (!ORIGIN.test(origin) || !(await isKnown(options, origin))) return undefined;
+  return { "access-control-allow-origin": origin, "access-control-allow-credentials": "true" };
 }
 
 /** While it cannot be told, the origin is none of them; that the database is away is for the call itself to say. */

@@ -1,5 +1,10 @@
 import { createServer as createHttp1Server, type Server as Http1Server, type ServerResponse } from "node:http";
-import { createServer as createHttp2Server, type Http2Server } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
@@ -68,7 +73,7 @@ function http1Server(limits: HttpLimits, listener: RequestListener): Http1Server
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
     },
-    (request, response: ServerResponse) => listener.onRequest(request, response),
+    (request, response: ServerResponse) => listener.onHttp1(request, response),
   );
   // The server never listens itself: this starts the check of its timeouts.
   server.emit("listening");
@@ -91,11 +96,30 @@ function http2Server(limits: HttpLimits, listener: RequestListener): Http2Server
       streamResetBurst: 500,
       streamResetRate: 50,
     },
-    (request, response) => listener.onRequest(request, response),
+    (request, response) => listener.onHttp2(request, response),
   );
+  passStreams(server, listener);
   // Connections that break belong to no call, and their sessions hear of it.
   return server.on("sessionError", () => {});
 }
+
+/** Puts the listener for streams before Node's own, which makes a request and a response of each. */
+function passStreams(server: Http2Server, listener: RequestListener): void {
+  const toRequest = server.listeners("stream") as ((this: Http2Server, ...stream: StreamEvent) => void)[];
+  server.removeAllListeners("stream");
+  server.on("stream", (...event: StreamEvent) => {
+    const [stream, headers, , rawHeaders] = event;
+    if (!listener.onStream(stream, headers, rawHeaders)) for (const each of toRequest) each.call(server, ...event);
+  });
+}
+
+/** What Node emits for a stream. */
+type StreamEvent = [
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: readonly string[],
+];
 
 function tlsOptions(tls: Certificate, limits: HttpLimits) {
   return {

@@ -1,4 +1,4 @@
-import { constants } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../clock.ts";
 import type { NodeRequest } from "./plain-http.ts";
 
@@ -10,9 +10,13 @@ export function leaveRest(request: NodeRequest, clock: Clock): void {
   if (!("stream" in request)) return;
   const { stream } = request;
   stream.once("finish", () => {
-    if (request.complete) return;
-    request.resume();
-    const timer = clock.schedule(1_000, () => stream.close(constants.NGHTTP2_NO_ERROR));
-    stream.once("close", () => timer[Symbol.dispose]());
+    if (!request.complete) dropRest(stream, clock);
   });
+}
+
+/** Does so with a stream that has been answered. */
+export function dropRest(stream: ServerHttp2Stream, clock: Clock): void {
+  stream.resume();
+  const timer = clock.schedule(1_000, () => stream.close(constants.NGHTTP2_NO_ERROR));
+  stream.once("close", () => timer[Symbol.dispose]());
 }

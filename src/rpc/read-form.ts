@@ -16,7 +16,9 @@ export function createReadForm(clock: Clock): ReadForm {
     const { "content-type": type = "", "content-encoding": encoding = "identity" } = request.headers;
     if (!FORM_TYPE.test(type.trim()) || encoding !== "identity") return NO_FORM;
     try {
-      return new URLSearchParams(Buffer.from(await readBody(request, MAX_BYTES)).toString());
+      return new URLSearchParams(
+        Buffer.from(await readBody(request, request.headers["content-length"], MAX_BYTES)).toString(),
+      );
     } catch (error) {
       const refusal = error instanceof MusterError ? REFUSALS[error.reason] : undefined;
       if (!refusal) throw error;

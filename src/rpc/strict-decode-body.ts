@@ -1,8 +1,8 @@
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Clock } from "../clock.ts";
 import { invalid, MusterError } from "../errors.ts";
-import type { NodeRequest } from "./plain-http.ts";
 
 export interface BodyLimits {
   /** How long a body may take to arrive, in milliseconds. */
@@ -13,18 +13,20 @@ export interface BodyLimits {
 
 /**
  * The whole body of a request, unless it is longer than `maxBytes` (MESSAGE_TOO_LARGE, at once if the length is announced),
- * takes too long (DEADLINE_EXCEEDED) or the client leaves (CANCELLED). What comes beyond is left unread.
+ * takes too long (DEADLINE_EXCEEDED) or the client leaves (CANCELLED). What comes beyond is left unread. `announced` is what
+ * `content-length` says.
  */
-export type ReadBody = (request: NodeRequest, maxBytes: number) => Promise<Uint8Array>;
+export type ReadBody = (source: Readable, announced: string | undefined, maxBytes: number) => Promise<Uint8Array>;
 
+const NOTHING = new Uint8Array();
 /** When to come back after a refusal for want of memory, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /** A reader whose bodies share the bound of bytes that have arrived of bodies not yet whole. */
 export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
   let pending = 0;
-  return async (request, maxBytes) => {
-    if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw new MusterError("MESSAGE_TOO_LARGE");
+  return async (source, announced, maxBytes) => {
+    if (Number(announced ?? 0) > maxBytes) throw new MusterError("MESSAGE_TOO_LARGE");
     let length = 0;
     const admit = (bytes: number): MusterError | undefined => {
       length += bytes;
@@ -33,7 +35,7 @@ export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
       return pending > limits.maxPendingBytes ? new MusterError("RATE_LIMITED", { retryAfterMs: RETRY_MS }) : undefined;
     };
     try {
-      return await gather(request, admit, limits.bodyTimeoutMs, clock);
+      return await gather(source, admit, limits.bodyTimeoutMs, clock);
     } finally {
       pending -= length;
     }
@@ -41,11 +43,13 @@ export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
 }
 
 function gather(
-  request: NodeRequest,
+  source: Readable,
   admit: (bytes: number) => MusterError | undefined,
   timeoutMs: number,
   clock: Clock,
 ): Promise<Uint8Array> {
+  // An empty body ends without being asked for, and maybe before it is.
+  if (source.readableEnded) return Promise.resolve(NOTHING);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   const timer = clock.schedule(timeoutMs, () => stop(new MusterError("DEADLINE_EXCEEDED")));
@@ -61,14 +65,14 @@ function gather(
   const onClose = () => stop(new MusterError("CANCELLED"));
   const stop = (failure?: MusterError) => {
     timer[Symbol.dispose]();
-    request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+    source.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
     if (!failure) return;
     // A listener stays: a connection that breaks later must not end the process.
-    request.on("error", () => {});
-    request.pause();
+    source.on("error", () => {});
+    source.pause();
     reject(failure);
   };
-  request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+  source.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
   return promise;
 }
 

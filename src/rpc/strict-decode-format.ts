@@ -64,17 +64,29 @@ export function onlyEnvelope(body: Uint8Array): Envelope {
 const UNIT_MS = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
 
 /**
- * Makes the deadline header sound: one beyond `maxMs` is brought down to it, since a timer cannot hold more than 2³¹−1 ms.
- * Throws REQUEST_INVALID, with the header removed, for one that is not of the protocol's form.
+ * The deadline that a header asks for, in milliseconds, at most `maxMs`, since a timer cannot hold more than 2³¹−1 ms. REQUEST_INVALID for
+ * one that is not of the protocol's form.
  */
+export function timeoutOf(
+  value: string | null,
+  name: RequestFormat["timeoutHeader"],
+  maxMs: number,
+): number | undefined {
+  if (value === null) return undefined;
+  const match = (name === "grpc-timeout" ? /^(\d{1,8})([HMSmun])$/ : /^(\d{1,10})$/).exec(value);
+  if (!match) throw invalid("", `the header ${name} is not of the protocol's form`);
+  return Math.min(maxMs, Number(match[1]) * UNIT_MS[(match[2] ?? "m") as keyof typeof UNIT_MS]);
+}
+
+/** Makes the deadline header sound: one beyond `maxMs` is brought down to it. REQUEST_INVALID, with the header removed, as `timeoutOf`. */
 export function limitTimeout(header: Headers, name: RequestFormat["timeoutHeader"], maxMs: number): void {
   const value = header.get(name);
   if (value === null) return;
-  const match = (name === "grpc-timeout" ? /^(\d{1,8})([HMSmun])$/ : /^(\d{1,10})$/).exec(value);
-  if (!match) {
+  try {
+    const ms = timeoutOf(value, name, maxMs);
+    if (ms === maxMs) header.set(name, name === "grpc-timeout" ? `${maxMs}m` : String(maxMs));
+  } catch (error) {
     header.delete(name);
-    throw invalid("", `the header ${name} is not of the protocol's form`);
+    throw error;
   }
-  const ms = Number(match[1]) * UNIT_MS[(match[2] ?? "m") as keyof typeof UNIT_MS];
-  if (ms > maxMs) header.set(name, name === "grpc-timeout" ? `${maxMs}m` : String(maxMs));
 }

@@ -1,46 +1,20 @@
 import { constants } from "node:http2";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
-import type { Clock } from "../clock.ts";
+import { nodeHeaders } from "./node-headers.ts";
 import { isGone, type NodeResponse } from "./plain-http.ts";
+import type { StalledReaders } from "./stalled-readers.ts";
 
 /** Writes an answer, and breaks off one whose reader has stalled. Rejects with what the answer's own body fails with. */
 export type WriteAnswer = (answer: UniversalServerResponse, response: NodeResponse, whole: boolean) => Promise<void>;
 
-/** A reader has to take at least so much, in bytes per millisecond, beside the time that it is given anyway. */
-const SLOWEST = 16;
-/** How often it is looked for stalled readers, in parts of the time they are given. */
-const LOOKS = 12;
-
-/** Answers that wait for their reader, and until when they may, on the monotonic clock. */
-type Waiting = Map<NodeResponse, number>;
-
-/**
- * @param stallTimeoutMs How long a reader may accept nothing. It is then cut off: what it does not take is held in memory.
- */
-export function createWriteAnswer(stallTimeoutMs: number, clock: Clock): WriteAnswer {
-  const waiting: Waiting = new Map();
-  let looking = false;
-  const look = () => {
-    const now = clock.monotonic();
-    for (const [response, until] of waiting) {
-      if (until > now) continue;
-      waiting.delete(response);
-      breakOff(response);
-    }
-    looking = waiting.size > 0;
-    if (looking) clock.schedule(stallTimeoutMs / LOOKS, look);
-  };
-  const wait = (response: NodeResponse, bytes: number) => {
-    waiting.set(response, clock.monotonic() + stallTimeoutMs + bytes / SLOWEST);
-    if (looking) return;
-    looking = true;
-    clock.schedule(stallTimeoutMs / LOOKS, look);
-  };
+/** @param readers What waits for its reader waits among these. */
+export function createWriteAnswer(readers: StalledReaders): WriteAnswer {
+  const wait = (response: NodeResponse, bytes: number) => readers.wait(response, bytes, () => breakOff(response));
   return async (answer, response, whole) => {
     const body = answer.body ?? [];
     const end = (chunk?: Uint8Array) => {
       if (answer.trailer) response.addTrailers(nodeHeaders(answer.trailer));
-      response.once("close", () => waiting.delete(response));
+      response.once("close", () => readers.go(response));
       wait(response, chunk?.length ?? 0);
       if (chunk) response.end(chunk);
       else response.end();
@@ -56,7 +30,7 @@ export function createWriteAnswer(stallTimeoutMs: number, clock: Clock): WriteAn
       answer,
       response,
       (bytes) => wait(response, bytes),
-      () => waiting.delete(response),
+      () => readers.go(response),
     );
     if (isGone(response)) return;
     writeHead(response, answer);
@@ -109,17 +83,6 @@ function writeHead(response: NodeResponse, { status, header }: UniversalServerRe
   const headers = nodeHeaders(header);
   if ("stream" in response) response.writeHead(status, headers);
   else response.writeHead(status, headers);
-}
-
-function nodeHeaders(headers: Headers | undefined): Record<string, string | string[]> {
-  const plain: Record<string, string | string[]> = {};
-  headers?.forEach((value, name) => {
-    plain[name] = value;
-  });
-  // The only one that is not joined into one line (RFC 6265 §3).
-  const cookies = headers?.getSetCookie() ?? [];
-  if (cookies.length > 0) plain["set-cookie"] = cookies;
-  return plain;
 }
 
 function breakOff(response: NodeResponse): void {

@@ -33,7 +33,7 @@ beforeAll(async () => {
     app.routes(router);
     router.service(ServerReflection, reflectionServices([UserService]).v1);
   };
-  const rpc = createRpcHandler({ ...app, routes, clientAddress: () => "", clock: systemClock, logger });
+  const rpc = createRpcHandler({ ...app, routes, fastPath: true, clientAddress: () => "", clock: systemClock, logger });
   http = createHttpServer({ rpc, routes: [], cors: app, streams, clock: systemClock, logger });
   ({ port } = await http.listen(0, "127.0.0.1"));
   url = `http://127.0.0.1:${port}`;

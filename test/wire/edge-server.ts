@@ -28,6 +28,7 @@ export const WATCH = "/muster.v1.PresenceService/WatchPresence";
 
 type Options = Partial<Pick<HttpServerOptions, "limits" | "tls" | "clock" | "routes">> & {
   gate?: Gate;
+  fastPath?: boolean;
   rpcLimits?: Partial<RpcLimits>;
   trustedProxies?: string[];
 };
@@ -80,6 +81,7 @@ const rpcOptions = (
   routes,
   clientAddress: createClientAddress(options.trustedProxies ?? []),
   gate: options.gate ?? (async (_, { contextValues }) => void contextValues.set(CALLER, { kind: "operator" })),
+  fastPath: options.fastPath ?? true,
   interceptors: [mapErrors(logger), refuseUndecoded],
   limits: options.rpcLimits ?? {},
 });

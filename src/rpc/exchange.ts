@@ -1,0 +1,146 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { constants, type IncomingHttpHeaders as Http2Headers, type ServerHttp2Stream } from "node:http2";
+import type { Readable } from "node:stream";
+import type { Clock } from "../clock.ts";
+import type { Answer } from "./fast-framing.ts";
+import { dropRest } from "./leave-rest.ts";
+import type { NodeHeaders } from "./node-headers.ts";
+
+/** One request and the way its answer takes, on either version of HTTP, with as little of Node in between as there can be. */
+export interface Exchange {
+  readonly method: string;
+  /** With the query. */
+  readonly target: string;
+  /** `http://host` or `https://host`, as the client named it. */
+  readonly origin: string;
+  readonly headers: IncomingHttpHeaders;
+  /** The request's body. */
+  readonly body: Readable;
+  /** The connection it came on. */
+  readonly connection: object;
+  /** Whether the connection carries many calls at a time. */
+  readonly isMultiplexed: boolean;
+  /** The address of the other end. */
+  readonly peer: string | undefined;
+  /** Whether nobody is left to read an answer. */
+  readonly isGone: boolean;
+  /** Calls back once, when the answer has gone, or the client has. */
+  onClose(closed: () => void): void;
+  /** Sends the whole answer, and `extra` headers that it may replace. */
+  send(answer: Answer, extra: NodeHeaders): void;
+  breakOff(): void;
+}
+
+export class Http1Exchange implements Exchange {
+  readonly isMultiplexed = false;
+  readonly #response: ServerResponse;
+  readonly body: IncomingMessage;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.body = request;
+    this.#response = response;
+  }
+
+  get method(): string {
+    return this.body.method ?? "";
+  }
+
+  get target(): string {
+    return this.body.url ?? "";
+  }
+
+  get origin(): string {
+    return `${"encrypted" in this.body.socket ? "https" : "http"}://${this.body.headers.host}`;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.body.headers;
+  }
+
+  get connection(): object {
+    return this.body.socket;
+  }
+
+  get peer(): string | undefined {
+    return this.body.socket.remoteAddress;
+  }
+
+  get isGone(): boolean {
+    return this.#response.destroyed;
+  }
+
+  onClose(closed: () => void): void {
+    this.#response.on("close", closed);
+  }
+
+  send({ status, headers, body, trailers }: Answer, extra: NodeHeaders): void {
+    const response = this.#response;
+    response.writeHead(status, { ...extra, ...headers });
+    if (trailers) response.addTrailers(Object.entries(trailers) as [string, string][]);
+    response.end(body);
+  }
+
+  breakOff(): void {
+    this.#response.destroy();
+  }
+}
+
+export class Http2Exchange implements Exchange {
+  readonly isMultiplexed = true;
+  readonly headers: Http2Headers;
+  readonly body: ServerHttp2Stream;
+  readonly connection: object;
+  readonly #clock: Clock;
+
+  constructor(stream: ServerHttp2Stream, headers: Http2Headers, clock: Clock) {
+    this.body = stream;
+    this.headers = headers;
+    this.connection = stream.session ?? stream;
+    this.#clock = clock;
+  }
+
+  get method(): string {
+    return this.headers[":method"] ?? "";
+  }
+
+  get target(): string {
+    return this.headers[":path"] ?? "";
+  }
+
+  get origin(): string {
+    const { session } = this.body;
+    return `${session?.encrypted ? "https" : "http"}://${this.headers[":authority"] ?? this.headers.host}`;
+  }
+
+  get peer(): string | undefined {
+    return this.body.session?.socket.remoteAddress;
+  }
+
+  get isGone(): boolean {
+    return this.body.destroyed || this.body.closed;
+  }
+
+  onClose(closed: () => void): void {
+    // Without a listener a stream that breaks would end the process; that it does shows by its close.
+    this.body.on("error", () => {}).on("close", closed);
+  }
+
+  send({ status, headers, body, trailers }: Answer, extra: NodeHeaders): void {
+    const stream = this.body;
+    const head = { ":status": status, ...extra, ...headers };
+    if (trailers) {
+      stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+      stream.respond(head, { waitForTrailers: true });
+    } else stream.respond(head);
+    if (!stream.readableEnded) stream.once("finish", () => this.#leaveRest());
+    stream.end(body);
+  }
+
+  breakOff(): void {
+    this.body.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #leaveRest(): void {
+    if (!this.body.readableEnded) dropRest(this.body, this.#clock);
+  }
+}

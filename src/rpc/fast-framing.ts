@@ -1,0 +1,143 @@
+import { type JsonWriteOptions } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, errorToJsonBytes, trailerMux } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { compressionGzip } from "@connectrpc/connect-node";
+import { type NodeHeaders, nodeHeaders } from "./node-headers.ts";
+import type { RequestFormat } from "./strict-decode-format.ts";
+
+/** How a call is carried, there and back. */
+export interface Framing extends RequestFormat {
+  readonly protocol: "grpc" | "grpc-web" | "connect";
+  /** Of the answer. */
+  readonly contentType: string;
+  /** The header by which the client says what compression it accepts. */
+  readonly acceptHeader: string;
+}
+
+const ENVELOPED = {
+  enveloped: true,
+  encodingHeader: "grpc-encoding",
+  acceptHeader: "grpc-accept-encoding",
+  timeoutHeader: "grpc-timeout",
+} as const;
+const BARE = {
+  enveloped: false,
+  encodingHeader: "content-encoding",
+  acceptHeader: "accept-encoding",
+  timeoutHeader: "connect-timeout-ms",
+} as const;
+
+function enveloped(protocol: "grpc" | "grpc-web"): Record<"binary" | "json", Framing> {
+  const base = { ...ENVELOPED, protocol };
+  return {
+    binary: { ...base, codec: "binary", contentType: `application/${protocol}+proto` },
+    json: { ...base, codec: "json", contentType: `application/${protocol}+json` },
+  };
+}
+
+const GRPC = enveloped("grpc");
+const GRPC_WEB = enveloped("grpc-web");
+/** Of the unary calls of Connect. */
+export const CONNECT: Record<"binary" | "json", Framing> = {
+  binary: { ...BARE, protocol: "connect", codec: "binary", contentType: "application/proto" },
+  json: { ...BARE, protocol: "connect", codec: "json", contentType: "application/json" },
+};
+
+/** By content type, as clients write it; what is written otherwise is for the protocol handlers. */
+export const FRAMINGS: ReadonlyMap<string, Framing> = new Map([
+  ["application/grpc", GRPC.binary],
+  ["application/grpc+proto", GRPC.binary],
+  ["application/grpc+json", GRPC.json],
+  ["application/grpc-web", GRPC_WEB.binary],
+  ["application/grpc-web+proto", GRPC_WEB.binary],
+  ["application/grpc-web+json", GRPC_WEB.json],
+  ["application/proto", CONNECT.binary],
+  ["application/json", CONNECT.json],
+  ["application/json; charset=utf-8", CONNECT.json],
+]);
+
+/** What a call came to. */
+export interface Outcome {
+  readonly header: Headers;
+  readonly trailer: Headers;
+  /** The message, encoded; none: the call failed. */
+  readonly message?: Uint8Array;
+  readonly error?: ConnectError;
+}
+
+/** An answer, as it goes over HTTP. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: NodeHeaders;
+  readonly body: Uint8Array;
+  readonly trailers?: NodeHeaders;
+}
+
+export interface FramingOptions {
+  /** What is this long, in bytes, is compressed where the client accepts gzip. */
+  readonly compressMinBytes: number;
+  /** For the details of errors. */
+  readonly json: Partial<JsonWriteOptions>;
+}
+
+/** Frames what a call came to, as the protocol handlers of Connect do. `gzip`: the client takes it. */
+export function frame(framing: Framing, outcome: Outcome, gzip: boolean, options: FramingOptions): Promise<Answer> {
+  const minBytes = gzip ? options.compressMinBytes : Number.POSITIVE_INFINITY;
+  if (framing.protocol === "connect") return frameConnect(outcome, minBytes, options);
+  return framing.protocol === "grpc" ? frameGrpc(outcome, minBytes) : frameGrpcWeb(outcome, minBytes);
+}
+
+/** Whether the answer may be compressed: as the client accepts it or, if it does not say, as an enveloped request says it is itself. */
+export function acceptsGzip({ enveloped }: Framing, accepted: string | null, encoding: string): boolean {
+  if (!accepted) return enveloped && encoding === "gzip";
+  return accepted === "gzip" || accepted.split(",").some((name) => name.trim() === "gzip");
+}
+
+const EMPTY = new Uint8Array();
+const COMPRESSED = 1;
+
+async function frameGrpc({ header, trailer, message, error }: Outcome, minBytes: number): Promise<Answer> {
+  if (error) setTrailerStatus(trailer, error);
+  const body = message ? await envelope(0, message, minBytes) : EMPTY;
+  return { status: 200, headers: nodeHeaders(header), body, trailers: nodeHeaders(trailer) };
+}
+
+async function frameGrpcWeb({ header, trailer, message, error }: Outcome, minBytes: number): Promise<Answer> {
+  if (error) setTrailerStatus(trailer, error);
+  const end = await envelope(trailerFlag, trailerSerialize(trailer), minBytes);
+  const body = message ? Buffer.concat([await envelope(0, message, minBytes), end]) : end;
+  return { status: 200, headers: nodeHeaders(header), body };
+}
+
+async function frameConnect(outcome: Outcome, minBytes: number, { json }: FramingOptions): Promise<Answer> {
+  const { header, trailer, error } = outcome;
+  let body = outcome.message ?? EMPTY;
+  if (error) {
+    header.set("content-type", CONNECT.json.contentType);
+    if (!error.isWireError) mergeNonProtocolHeaders(header, error.metadata);
+    body = errorToJsonBytes(error, json);
+  }
+  if (body.length >= minBytes) {
+    body = await compressionGzip.compress(body as Uint8Array<ArrayBuffer>);
+    header.set("content-encoding", "gzip");
+  }
+  const headers = nodeHeaders(isEmpty(trailer) ? header : trailerMux(header, trailer));
+  headers["content-length"] = String(body.length);
+  return { status: error ? codeToHttpStatus(error.code) : 200, headers, body };
+}
+
+const isEmpty = (headers: Headers): boolean => headers.keys().next().done === true;
+
+/** A byte of flags, four of length, and the data. */
+async function envelope(flags: number, data: Uint8Array, minBytes: number): Promise<Uint8Array> {
+  const isLong = data.length >= minBytes;
+  const content = isLong ? await compressionGzip.compress(data as Uint8Array<ArrayBuffer>) : data;
+  const bytes = Buffer.allocUnsafe(5 + content.length);
+  bytes[0] = isLong ? flags | COMPRESSED : flags;
+  bytes.writeUInt32BE(content.length, 1);
+  bytes.set(content, 5);
+  return bytes;
+}

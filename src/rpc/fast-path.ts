@@ -1,0 +1,225 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextValues,
+  type Interceptor,
+  type UnaryRequest,
+} from "@connectrpc/connect";
+import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
+import type { Exchange } from "./exchange.ts";
+import { type Callee, type ReadCall, runCall } from "./fast-call.ts";
+import { acceptsGzip, CONNECT, FRAMINGS, type Framing, type FramingOptions, frame } from "./fast-framing.ts";
+import type { Gate } from "./gate.ts";
+import type { NodeHeaders } from "./node-headers.ts";
+import { CONNECTION } from "./open-streams.ts";
+import type { UnaryMethod } from "./service-methods.ts";
+import type { StalledReaders } from "./stalled-readers.ts";
+import { timeoutOf } from "./strict-decode-format.ts";
+import type { MessageReader } from "./strict-decode-message.ts";
+import { messageOfQuery } from "./strict-decode-query.ts";
+import { leaveUndecoded, UNDECODED } from "./undecoded.ts";
+
+export interface FastPathOptions {
+  readonly methods: ReadonlyMap<string, UnaryMethod>;
+  readonly gate: Gate;
+  /** THE list, outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  readonly reader: MessageReader;
+  readonly readers: StalledReaders;
+  readonly framing: FramingOptions;
+  readonly limits: { readonly readMaxBytes: number; readonly writeMaxBytes: number; readonly maxTimeoutMs: number };
+  readonly clientAddress: ClientAddress;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A call that the fast path takes. */
+export interface FastTarget {
+  readonly callee: Callee;
+  readonly framing: Framing;
+}
+
+/**
+ * Unary calls as most clients make them, without the protocol handlers of Connect: the same gate, decoder, interceptors and services, and the
+ * same answers on the wire. What it does not take is for the protocol handlers.
+ */
+export interface FastPath {
+  /** What a request calls; undefined: it is not for the fast path. */
+  find(path: string, exchange: Exchange): FastTarget | undefined;
+  /** Answers it, with `extra` headers. Never rejects. */
+  serve(target: FastTarget, exchange: Exchange, extra: NodeHeaders): Promise<void>;
+}
+
+export function createFastPath(options: FastPathOptions): FastPath {
+  const callees = calleesOf(options);
+  const callOf = createCalls(options.clientAddress);
+  return {
+    find(path, exchange) {
+      const callee = callees.get(path);
+      const framing = callee && framingOf(callee, exchange);
+      return framing && { callee, framing };
+    },
+    async serve(target, exchange, extra) {
+      try {
+        await serve(options, target, exchange, callOf(target, exchange), extra);
+      } catch (error) {
+        if (exchange.isGone) return;
+        options.logger.error({ err: error, rpc: rpcOf(target) }, "an answer could not be written");
+        fail(exchange, extra);
+      }
+    },
+  };
+}
+
+const rpcOf = ({ callee: { method } }: FastTarget): string => `${method.parent.typeName}/${method.name}`;
+
+function fail(exchange: Exchange, extra: NodeHeaders): void {
+  try {
+    exchange.send({ status: 500, headers: { "content-length": "0" }, body: new Uint8Array() }, extra);
+  } catch {
+    exchange.breakOff();
+  }
+}
+
+function calleesOf({ methods, framing, limits }: FastPathOptions): ReadonlyMap<string, Callee> {
+  const lookup = ({ method }: UnaryMethod) => createMethodSerializationLookup(method, undefined, framing.json, limits);
+  return new Map([...methods].map(([path, each]) => [path, { ...each, serialization: lookup(each) }]));
+}
+
+function framingOf({ method }: Callee, { method: verb, target, headers }: Exchange): Framing | undefined {
+  const type = headers["content-type"];
+  // Who waits to be asked for its message is for Node to ask.
+  if (headers.expect !== undefined) return undefined;
+  if (verb === "POST") return type === undefined ? undefined : FRAMINGS.get(type);
+  const isGet = verb === "GET" && method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  if (!isGet || type !== undefined) return undefined;
+  const encoding = new URL(target, "http://host").searchParams.get("encoding");
+  if (encoding === "json") return CONNECT.json;
+  return encoding === "proto" ? CONNECT.binary : undefined;
+}
+
+/** A call whose message is yet to be read. */
+interface NewCall {
+  readonly request: { -readonly [K in keyof UnaryRequest]: UnaryRequest[K] };
+  readonly controller: AbortController;
+}
+
+/** Makes of an exchange what the gate, the interceptors and the service see. */
+function createCalls(clientAddress: ClientAddress): (target: FastTarget, exchange: Exchange) => NewCall {
+  // Without a proxy all calls of a connection come from one address.
+  const addresses = new WeakMap<object, string>();
+  const addressOf = ({ headers, connection, peer }: Exchange): string => {
+    const forwarded = headers["x-forwarded-for"];
+    if (forwarded !== undefined) return clientAddress(peer, forwarded);
+    const address = addresses.get(connection) ?? clientAddress(peer, undefined);
+    addresses.set(connection, address);
+    return address;
+  };
+  return ({ callee: { method } }, exchange) => {
+    const controller = new AbortController();
+    const values = createContextValues().set(CLIENT_ADDRESS, addressOf(exchange));
+    if (exchange.isMultiplexed) values.set(CONNECTION, exchange.connection);
+    const { target } = exchange;
+    const request: NewCall["request"] = {
+      stream: false,
+      service: method.parent,
+      method,
+      requestMethod: exchange.method,
+      url: target.startsWith("/") ? exchange.origin + target : target,
+      signal: controller.signal,
+      header: webHeaders(exchange.headers),
+      contextValues: values,
+      message: NO_MESSAGE,
+    };
+    return { request, controller };
+  };
+}
+
+/** Stands for the message until it has been read. */
+const NO_MESSAGE = {} as Message;
+
+function webHeaders(headers: IncomingHttpHeaders): Headers {
+  const web = new Headers();
+  for (const name in headers) {
+    const value = headers[name];
+    if (name.startsWith(":") || value === undefined) continue;
+    if (typeof value === "string") web.append(name, value);
+    else for (const each of value) web.append(name, each);
+  }
+  return web;
+}
+
+async function serve(
+  options: FastPathOptions,
+  { callee, framing }: FastTarget,
+  exchange: Exchange,
+  { request, controller }: NewCall,
+  extra: NodeHeaders,
+): Promise<void> {
+  const { readers } = options;
+  exchange.onClose(() => {
+    readers.go(exchange);
+    if (!controller.signal.aborted) controller.abort(new ConnectError("the client left", Code.Canceled));
+  });
+  await pass(options.gate(callee.method, request), request.contextValues);
+  if (controller.signal.aborted) return;
+  const encoding = request.header.get(framing.encodingHeader) ?? "identity";
+  const timeoutMs = await read(options, framing, exchange, encoding, request);
+  // Nobody is left to read an answer.
+  if (controller.signal.aborted) return;
+  const gzip = acceptsGzip(framing, request.header.get(framing.acceptHeader), encoding);
+  const call: ReadCall = { callee, framing, request, controller, gzip, timeoutMs };
+  const outcome = await runCall(call, options.interceptors, options.clock);
+  const answer = await frame(framing, outcome, gzip, options.framing);
+  if (exchange.isGone) return;
+  readers.wait(exchange, answer.body.length, () => exchange.breakOff());
+  exchange.send(answer, extra);
+}
+
+/** A refusal is for the interceptors to throw. */
+async function pass(gate: Promise<void>, values: ContextValues): Promise<void> {
+  try {
+    await gate;
+  } catch (refusal) {
+    leaveUndecoded(values, refusal);
+  }
+}
+
+/** Puts the message in its place, or an empty one and why it was not read, and gives the deadline. */
+async function read(
+  { reader, limits }: FastPathOptions,
+  framing: Framing,
+  exchange: Exchange,
+  encoding: string,
+  request: NewCall["request"],
+): Promise<number | undefined> {
+  const { contextValues: values, header, method, url } = request;
+  try {
+    const timeoutMs = timeoutOf(header.get(framing.timeoutHeader), framing.timeoutHeader, limits.maxTimeoutMs);
+    if (values.get(UNDECODED)) request.message = create(method.input);
+    else if (request.requestMethod === "GET") request.message = await readQuery(reader, method, url, values);
+    else {
+      const source = { stream: exchange.body, announced: exchange.headers["content-length"], encoding };
+      request.message = await reader.read(method, framing, source, values);
+    }
+    return timeoutMs;
+  } catch (error) {
+    request.message = create(method.input);
+    leaveUndecoded(values, error);
+    return undefined;
+  }
+}
+
+async function readQuery(reader: MessageReader, method: DescMethod, url: string, values: ContextValues) {
+  const message = messageOfQuery(new URL(url), reader.maxBytes(method, "binary", values));
+  // A query without an encoding is not for the fast path.
+  if (!message) return create(method.input);
+  return reader.decode(method.input, message.codec, await message.bytes());
+}

@@ -1,0 +1,67 @@
+import type { Readable } from "node:stream";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { ContextValues } from "@connectrpc/connect";
+import type { Clock } from "../clock.ts";
+import { invalid } from "../errors.ts";
+import { CALLER } from "./caller.ts";
+import { type Codec, createStrictDecode, type StrictDecode } from "./strict-decode.ts";
+import { type BodyLimits, createReadBody, unknownCompression, unpack } from "./strict-decode-body.ts";
+import { onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
+
+/** How long a message may be, in bytes, by how it is written: JSON holds bytes as base64, which is a third longer. */
+export interface MessageLimit {
+  readonly binary: number;
+  readonly json: number;
+}
+
+export interface DecodeLimits extends BodyLimits {
+  /** The longest message, in bytes, before and after decompression. */
+  readonly readMaxBytes: number;
+  /** The same for callers without a credential. */
+  readonly anonymousMaxBytes: number;
+  /** The RPCs that take longer messages. */
+  readonly longerMessages: ReadonlyMap<DescMethod, MessageLimit>;
+  /** The longest deadline, in milliseconds, below 10⁸. */
+  readonly maxTimeoutMs: number;
+}
+
+/** Where a message comes from. */
+export interface BodySource {
+  readonly stream: Readable;
+  /** What `content-length` says. */
+  readonly announced: string | undefined;
+  /** The compression that the format's header names, `identity` for none. */
+  readonly encoding: string;
+}
+
+/** Reads the one message of a request, strictly. */
+export interface MessageReader {
+  readonly decode: StrictDecode;
+  /** The longest message that the caller may send, in bytes. */
+  maxBytes(method: DescMethod, codec: Codec, values: ContextValues): number;
+  /** REQUEST_INVALID, MESSAGE_TOO_LARGE, RATE_LIMITED, UNIMPLEMENTED for another compression than gzip, DEADLINE_EXCEEDED, CANCELLED. */
+  read(method: DescMethod, format: RequestFormat, source: BodySource, values: ContextValues): Promise<Message>;
+}
+
+/** A reader by these limits; all that it reads share the bound of bytes that are arriving. */
+export function createMessageReader(limits: DecodeLimits, clock: Clock): MessageReader {
+  const decode = createStrictDecode();
+  const readBody = createReadBody(limits, clock);
+  const maxBytes: MessageReader["maxBytes"] = (method, codec, values) => {
+    const most = limits.longerMessages.get(method)?.[codec] ?? limits.readMaxBytes;
+    return values.get(CALLER).kind === "anonymous" ? Math.min(most, limits.anonymousMaxBytes) : most;
+  };
+  return {
+    decode,
+    maxBytes,
+    async read(method, { codec, enveloped }, { stream, announced, encoding }, values) {
+      if (encoding !== "identity" && encoding !== "gzip") throw unknownCompression();
+      const most = maxBytes(method, codec, values);
+      const body = await readBody(stream, announced, enveloped ? most + 5 : most);
+      const { compressed, data } = enveloped ? onlyEnvelope(body) : { compressed: encoding === "gzip", data: body };
+      if (!compressed) return decode(method.input, codec, data);
+      if (encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");
+      return decode(method.input, codec, await unpack(data, most));
+    },
+  };
+}
