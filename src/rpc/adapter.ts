@@ -12,6 +12,7 @@ import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/co
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
+import { createCoarseTimers } from "./coarse-timers.ts";
 import { createFastPath, type FastPath } from "./fast-path.ts";
 import type { Gate } from "./gate.ts";
 import { leaveRest } from "./leave-rest.ts";
@@ -19,7 +20,6 @@ import { DETAIL_TYPES } from "./map-errors.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
 import { recordMethods, type UnaryMethod } from "./service-methods.ts";
-import { createStalledReaders } from "./stalled-readers.ts";
 import { formatOf } from "./strict-decode-format.ts";
 import { createMessageReader, type DecodeLimits } from "./strict-decode-message.ts";
 import { createDecodeRequest, type DecodeRequest, takeDecoded } from "./strict-decode-request.ts";
@@ -88,11 +88,12 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
   const { handlerFor, unary } = createDispatch(options, limits);
   const reader = createMessageReader(limits, options.clock);
-  const readers = createStalledReaders(limits.stallTimeoutMs, options.clock);
+  // A reader that takes nothing is cut off, since what it does not take is held in memory.
+  const stalls = createCoarseTimers(limits.stallTimeoutMs, options.clock);
   const path: Path = {
     gate: options.gate,
     decode: createDecodeRequest(reader, limits.maxTimeoutMs),
-    write: createWriteAnswer(readers),
+    write: createWriteAnswer(stalls),
   };
   const framing = { compressMinBytes: limits.compressMinBytes, json: JSON_OPTIONS };
   return {
@@ -111,7 +112,7 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
       }
     },
     fast: options.fastPath
-      ? createFastPath({ ...options, methods: unary, reader, readers, framing, limits })
+      ? createFastPath({ ...options, methods: unary, reader, stalls, framing, limits })
       : undefined,
   };
 }

@@ -35,10 +35,10 @@ export interface Claim {
 
 /** Decides who calls, unless that was done in front of the chain, before the message was read. */
 export function authenticate(ports: AuthenticatePorts): Interceptor {
-  return (next) => async (request) => {
-    if (!request.contextValues.get(IDENTIFIED)) await identify(ports, request.method, request);
-    return next(request);
-  };
+  return (next) => (request) =>
+    request.contextValues.get(IDENTIFIED)
+      ? next(request)
+      : identify(ports, request.method, request).then(() => next(request));
 }
 
 /**
@@ -48,11 +48,13 @@ export function authenticate(ports: AuthenticatePorts): Interceptor {
 export async function identify(ports: AuthenticatePorts, method: DescMethod, claim: Claim): Promise<void> {
   const credential = credentialOf(claim.header);
   const isDispensable = credential?.ambient && ports.rules.get(method)?.allow.has(Access.ANONYMOUS);
-  const caller = await settledCaller(ports, credential, claim).catch((error: unknown) => {
+  let caller = ANONYMOUS;
+  try {
+    caller = await settledCaller(ports, credential, claim);
+  } catch (error) {
     const isBad = error instanceof MusterError && error.reason !== "STORAGE_UNAVAILABLE";
-    if (isDispensable && isBad) return ANONYMOUS;
-    throw error;
-  });
+    if (!isDispensable || !isBad) throw error;
+  }
   claim.contextValues
     .set(CALLER, caller)
     .set(IS_AMBIENT, credential?.ambient ?? false)
@@ -65,11 +67,11 @@ async function settledCaller(
   claim: Claim,
 ): Promise<Caller> {
   const caller = credential ? await callerFor(ports, credential, claim.signal) : ANONYMOUS;
-  await checkOrigin(ports, caller, credential, claim);
+  if (credential?.ambient || claim.header.has("origin")) await checkOrigin(ports, caller, credential, claim);
   return caller;
 }
 
-async function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Promise<Caller> {
+function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Caller | Promise<Caller> {
   if (value.startsWith("mop_")) {
     if (ports.isOperatorKey(value)) return { kind: "operator" };
     throw new MusterError("CREDENTIAL_INVALID");

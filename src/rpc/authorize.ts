@@ -20,16 +20,14 @@ export interface AuthorizePorts {
 /** Enforces the declarations, and turns `me` into the caller's id, so that no feature meets it. */
 export function authorize(ports: AuthorizePorts): Interceptor {
   const readers = new Map([...ports.rules.keys()].map((method) => [method, refsIn(method.input)]));
-  return (next) => async (request) => {
+  return (next) => (request) => {
     const caller = request.contextValues.get(CALLER);
     const rule = admit(ports, request.method, caller);
     const refsOf = readers.get(request.method);
     if (!rule || !refsOf) return next(request);
     const onlyItself = !rule.allow.has(ACCESS_OF[caller.kind]);
-    return next(
-      await inspectRequest(request, (message) =>
-        settleRefs(ports, caller, refsOf(message), onlyItself, request.signal),
-      ),
+    return inspectRequest(next, request, (message) =>
+      settleRefs(ports, caller, refsOf(message), onlyItself, request.signal),
     );
   };
 }
@@ -51,15 +49,24 @@ export function admit(
   throw new MusterError(caller.kind === "anonymous" ? "CREDENTIAL_MISSING" : "PRINCIPAL_NOT_ALLOWED");
 }
 
-async function settleRefs(
+function settleRefs(
   ports: AuthorizePorts,
   caller: Caller,
   refs: readonly UserRef[],
   onlyItself: boolean,
   signal: AbortSignal,
+): void | Promise<void> {
+  if (caller.kind === "user") return refs.length > 0 ? settleOwn(ports, caller, refs, onlyItself, signal) : undefined;
+  for (const { ref } of refs) if (ref.case === "me") throw new MusterError("RESERVED_USER");
+}
+
+async function settleOwn(
+  ports: AuthorizePorts,
+  caller: Extract<Caller, { kind: "user" }>,
+  refs: readonly UserRef[],
+  onlyItself: boolean,
+  signal: AbortSignal,
 ): Promise<void> {
-  for (const { ref } of refs) if (ref.case === "me" && caller.kind !== "user") throw new MusterError("RESERVED_USER");
-  if (caller.kind !== "user") return;
   for (const named of refs) {
     if (named.ref.case === "me") named.ref = { case: "id", value: caller.userId };
     else if (onlyItself && !(await namesItself(ports, caller, named, signal)))

@@ -32,9 +32,6 @@ export interface ReadCall {
 
 type Next = Parameters<Interceptor>[0];
 
-/** What a service may be told once nobody waits for it any more. One for all: a stack for each would cost more than the call. */
-const OVER = new ConnectError("the call is over", Code.Canceled);
-
 /** Calls the service behind the interceptors, the first of which is outermost. Never rejects. */
 export async function runCall(call: ReadCall, interceptors: readonly Interceptor[], clock: Clock): Promise<Outcome> {
   const { callee, framing, request, controller } = call;
@@ -56,7 +53,6 @@ export async function runCall(call: ReadCall, interceptors: readonly Interceptor
     controller.abort(error);
     outcome.error = error instanceof ConnectError ? error : internal(error);
   }
-  controller.abort(OVER);
   return outcome;
 }
 

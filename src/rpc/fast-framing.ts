@@ -84,7 +84,12 @@ export interface FramingOptions {
 }
 
 /** Frames what a call came to, as the protocol handlers of Connect do. `gzip`: the client takes it. */
-export function frame(framing: Framing, outcome: Outcome, gzip: boolean, options: FramingOptions): Promise<Answer> {
+export function frame(
+  framing: Framing,
+  outcome: Outcome,
+  gzip: boolean,
+  options: FramingOptions,
+): Answer | Promise<Answer> {
   const minBytes = gzip ? options.compressMinBytes : Number.POSITIVE_INFINITY;
   if (framing.protocol === "connect") return frameConnect(outcome, minBytes, options);
   return framing.protocol === "grpc" ? frameGrpc(outcome, minBytes) : frameGrpcWeb(outcome, minBytes);
@@ -99,45 +104,52 @@ export function acceptsGzip({ enveloped }: Framing, accepted: string | null, enc
 const EMPTY = new Uint8Array();
 const COMPRESSED = 1;
 
-async function frameGrpc({ header, trailer, message, error }: Outcome, minBytes: number): Promise<Answer> {
+const gzipped = async (bytes: Uint8Array): Promise<Uint8Array> =>
+  compressionGzip.compress(bytes as Uint8Array<ArrayBuffer>);
+
+function frameGrpc({ header, trailer, message, error }: Outcome, minBytes: number): Answer | Promise<Answer> {
   if (error) setTrailerStatus(trailer, error);
-  const body = message ? await envelope(0, message, minBytes) : EMPTY;
-  return { status: 200, headers: nodeHeaders(header), body, trailers: nodeHeaders(trailer) };
+  const rest = { status: 200, headers: nodeHeaders(header), trailers: nodeHeaders(trailer) };
+  if (!message) return { ...rest, body: EMPTY };
+  if (message.length < minBytes) return { ...rest, body: envelope(0, message) };
+  return gzipped(message).then((data) => ({ ...rest, body: envelope(COMPRESSED, data) }));
 }
 
 async function frameGrpcWeb({ header, trailer, message, error }: Outcome, minBytes: number): Promise<Answer> {
   if (error) setTrailerStatus(trailer, error);
-  const end = await envelope(trailerFlag, trailerSerialize(trailer), minBytes);
-  const body = message ? Buffer.concat([await envelope(0, message, minBytes), end]) : end;
+  const wrap = async (flags: number, data: Uint8Array) =>
+    data.length < minBytes ? envelope(flags, data) : envelope(flags | COMPRESSED, await gzipped(data));
+  const end = await wrap(trailerFlag, trailerSerialize(trailer));
+  const body = message ? Buffer.concat([await wrap(0, message), end]) : end;
   return { status: 200, headers: nodeHeaders(header), body };
 }
 
-async function frameConnect(outcome: Outcome, minBytes: number, { json }: FramingOptions): Promise<Answer> {
+function frameConnect(outcome: Outcome, minBytes: number, { json }: FramingOptions): Answer | Promise<Answer> {
   const { header, trailer, error } = outcome;
-  let body = outcome.message ?? EMPTY;
   if (error) {
     header.set("content-type", CONNECT.json.contentType);
     if (!error.isWireError) mergeNonProtocolHeaders(header, error.metadata);
-    body = errorToJsonBytes(error, json);
   }
-  if (body.length >= minBytes) {
-    body = await compressionGzip.compress(body as Uint8Array<ArrayBuffer>);
-    header.set("content-encoding", "gzip");
-  }
+  const status = error ? codeToHttpStatus(error.code) : 200;
   const headers = nodeHeaders(isEmpty(trailer) ? header : trailerMux(header, trailer));
+  const body = error ? errorToJsonBytes(error, json) : (outcome.message ?? EMPTY);
+  if (body.length < minBytes) return answer(status, headers, body);
+  headers["content-encoding"] = "gzip";
+  return gzipped(body).then((compressed) => answer(status, headers, compressed));
+}
+
+function answer(status: number, headers: NodeHeaders, body: Uint8Array): Answer {
   headers["content-length"] = String(body.length);
-  return { status: error ? codeToHttpStatus(error.code) : 200, headers, body };
+  return { status, headers, body };
 }
 
 const isEmpty = (headers: Headers): boolean => headers.keys().next().done === true;
 
 /** A byte of flags, four of length, and the data. */
-async function envelope(flags: number, data: Uint8Array, minBytes: number): Promise<Uint8Array> {
-  const isLong = data.length >= minBytes;
-  const content = isLong ? await compressionGzip.compress(data as Uint8Array<ArrayBuffer>) : data;
-  const bytes = Buffer.allocUnsafe(5 + content.length);
-  bytes[0] = isLong ? flags | COMPRESSED : flags;
-  bytes.writeUInt32BE(content.length, 1);
-  bytes.set(content, 5);
+function envelope(flags: number, data: Uint8Array): Uint8Array {
+  const bytes = Buffer.allocUnsafe(5 + data.length);
+  bytes[0] = flags;
+  bytes.writeUInt32BE(data.length, 1);
+  bytes.set(data, 5);
   return bytes;
 }

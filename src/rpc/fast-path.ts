@@ -13,6 +13,7 @@ import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
+import type { CoarseTimers } from "./coarse-timers.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Callee, type ReadCall, runCall } from "./fast-call.ts";
 import { acceptsGzip, CONNECT, FRAMINGS, type Framing, type FramingOptions, frame } from "./fast-framing.ts";
@@ -20,11 +21,11 @@ import type { Gate } from "./gate.ts";
 import type { NodeHeaders } from "./node-headers.ts";
 import { CONNECTION } from "./open-streams.ts";
 import type { UnaryMethod } from "./service-methods.ts";
-import type { StalledReaders } from "./stalled-readers.ts";
 import { timeoutOf } from "./strict-decode-format.ts";
 import type { MessageReader } from "./strict-decode-message.ts";
 import { messageOfQuery } from "./strict-decode-query.ts";
 import { leaveUndecoded, UNDECODED } from "./undecoded.ts";
+import { timeFor } from "./write-answer.ts";
 
 export interface FastPathOptions {
   readonly methods: ReadonlyMap<string, UnaryMethod>;
@@ -32,7 +33,7 @@ export interface FastPathOptions {
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly reader: MessageReader;
-  readonly readers: StalledReaders;
+  readonly stalls: CoarseTimers;
   readonly framing: FramingOptions;
   readonly limits: { readonly readMaxBytes: number; readonly writeMaxBytes: number; readonly maxTimeoutMs: number };
   readonly clientAddress: ClientAddress;
@@ -115,11 +116,14 @@ interface NewCall {
 function createCalls(clientAddress: ClientAddress): (target: FastTarget, exchange: Exchange) => NewCall {
   // Without a proxy all calls of a connection come from one address.
   const addresses = new WeakMap<object, string>();
-  const addressOf = ({ headers, connection, peer }: Exchange): string => {
-    const forwarded = headers["x-forwarded-for"];
-    if (forwarded !== undefined) return clientAddress(peer, forwarded);
-    const address = addresses.get(connection) ?? clientAddress(peer, undefined);
-    addresses.set(connection, address);
+  const addressOf = (exchange: Exchange): string => {
+    const forwarded = exchange.headers["x-forwarded-for"];
+    if (forwarded !== undefined) return clientAddress(exchange.peer, forwarded);
+    let address = addresses.get(exchange.connection);
+    if (address === undefined) {
+      address = clientAddress(exchange.peer, undefined);
+      addresses.set(exchange.connection, address);
+    }
     return address;
   };
   return ({ callee: { method } }, exchange) => {
@@ -163,12 +167,18 @@ async function serve(
   { request, controller }: NewCall,
   extra: NodeHeaders,
 ): Promise<void> {
-  const { readers } = options;
+  const { stalls } = options;
+  let isAnswered = false;
   exchange.onClose(() => {
-    readers.go(exchange);
-    if (!controller.signal.aborted) controller.abort(new ConnectError("the client left", Code.Canceled));
+    if (isAnswered) stalls.clear(exchange);
+    else controller.abort(new ConnectError("the client left", Code.Canceled));
   });
-  await pass(options.gate(callee.method, request), request.contextValues);
+  try {
+    await options.gate(callee.method, request);
+  } catch (refusal) {
+    // It is for the interceptors to throw.
+    leaveUndecoded(request.contextValues, refusal);
+  }
   if (controller.signal.aborted) return;
   const encoding = request.header.get(framing.encodingHeader) ?? "identity";
   const timeoutMs = await read(options, framing, exchange, encoding, request);
@@ -177,19 +187,12 @@ async function serve(
   const gzip = acceptsGzip(framing, request.header.get(framing.acceptHeader), encoding);
   const call: ReadCall = { callee, framing, request, controller, gzip, timeoutMs };
   const outcome = await runCall(call, options.interceptors, options.clock);
-  const answer = await frame(framing, outcome, gzip, options.framing);
+  const framed = frame(framing, outcome, gzip, options.framing);
+  const answer = framed instanceof Promise ? await framed : framed;
   if (exchange.isGone) return;
-  readers.wait(exchange, answer.body.length, () => exchange.breakOff());
+  isAnswered = true;
+  stalls.set(exchange, timeFor(answer.body.length), () => exchange.breakOff());
   exchange.send(answer, extra);
-}
-
-/** A refusal is for the interceptors to throw. */
-async function pass(gate: Promise<void>, values: ContextValues): Promise<void> {
-  try {
-    await gate;
-  } catch (refusal) {
-    leaveUndecoded(values, refusal);
-  }
 }
 
 /** Puts the message in its place, or an empty one and why it was not read, and gives the deadline. */

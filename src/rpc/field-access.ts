@@ -1,7 +1,7 @@
 import { clearField, type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { Access, access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
-import { CALLER } from "./caller.ts";
+import { CALLER, type Caller } from "./caller.ts";
 import { inspectRequest } from "./inspect-request.ts";
 import { createWriteCheck } from "./unwritable-fields.ts";
 
@@ -48,10 +48,18 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
     return plans.get(schema);
   };
   const check = createWriteCheck();
-  return (next) => async (request) => {
+  return (next) => (request) => {
     const caller = request.contextValues.get(CALLER);
     if (caller.kind !== "user" && caller.kind !== "anonymous") return next(request);
-    const response = await next(await inspectRequest(request, (message) => check(request.method.input, message)));
+    return limit(next, request, caller);
+  };
+
+  async function limit(
+    next: ReturnType<Interceptor>,
+    request: Parameters<ReturnType<Interceptor>>[0],
+    caller: Extract<Caller, { kind: "user" | "anonymous" }>,
+  ) {
+    const response = await inspectRequest(next, request, (message) => check(request.method.input, message));
     const plan = planFor(request.method.output);
     if (!plan) return response;
     // What is open to `.anonymous` gives its user to who has just proved to be that one, whoever called.
@@ -63,7 +71,7 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
     });
     if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
     return { ...response, message: visibleEach(plan, response.message, viewer) };
-  };
+  }
 }
 
 /** The project that a call without a credential names. */

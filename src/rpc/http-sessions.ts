@@ -73,19 +73,25 @@ function closeSilent(session: Http2Session, limits: HttpLimits, clock: Clock): D
 function closeIdle(session: ServerHttp2Session, limits: HttpLimits, clock: Clock): Disposable {
   const timer = createTimer(clock);
   let open = 0;
-  const wait = () =>
-    timer.set(limits.idleTimeoutMs, () => {
-      session.close();
-      // A peer that does not hang up is hung up on.
-      timer.set(limits.prefaceTimeoutMs, () => session.destroy());
-    });
-  wait();
+  let idleSince = clock.monotonic();
+  const close = () => {
+    session.close();
+    // A peer that does not hang up is hung up on.
+    timer.set(limits.prefaceTimeoutMs, () => session.destroy());
+  };
+  // A timer that is set anew for each stream would cost each call.
+  const look = () => {
+    const left = open > 0 ? limits.idleTimeoutMs : idleSince + limits.idleTimeoutMs - clock.monotonic();
+    if (left <= 0) close();
+    else timer.set(Math.ceil(left), look);
+  };
+  look();
+  const onEnd = () => {
+    if (--open === 0) idleSince = clock.monotonic();
+  };
   session.on("stream", (stream) => {
     open++;
-    timer[Symbol.dispose]();
-    stream.once("close", () => {
-      if (--open === 0 && !session.destroyed) wait();
-    });
+    stream.on("close", onEnd);
   });
   return timer;
 }

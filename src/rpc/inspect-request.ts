@@ -1,24 +1,26 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { StreamRequest, UnaryRequest } from "@connectrpc/connect";
+import type { Interceptor, StreamRequest, UnaryRequest } from "@connectrpc/connect";
 import { invalid } from "../errors.ts";
 
 type AnyRequest = UnaryRequest | StreamRequest;
 
 /**
- * Shows each message of a request to `inspect` before the handler sees it; what it throws fails the call. A streaming call's message
- * arrives only when the handler reads, so it is shown then. Where the contract takes one message, a second one fails the call; reflection
- * takes many, and answers each before the next one comes.
+ * Goes on with a request whose messages are shown to `inspect` before the handler sees them; what it throws fails the call. A streaming call's
+ * message arrives only when the handler reads, so it is shown then. Where the contract takes one message, a second one fails the call;
+ * reflection takes many, and answers each before the next one comes.
  */
-export async function inspectRequest<R extends AnyRequest>(
-  request: R,
+export function inspectRequest(
+  next: ReturnType<Interceptor>,
+  request: AnyRequest,
   inspect: (message: Message) => void | Promise<void>,
-): Promise<R> {
+): ReturnType<ReturnType<Interceptor>> {
   if (request.stream) {
     const inspected = request.method.methodKind === "server_streaming" ? inspectOnly : inspectEach;
-    return { ...request, message: inspected(request.message, inspect) };
+    return next({ ...request, message: inspected(request.message, inspect) });
   }
-  await inspect(request.message);
-  return request;
+  // Most have nothing to wait for, and each wait costs every call.
+  const inspecting = inspect(request.message);
+  return inspecting ? inspecting.then(() => next(request)) : next(request);
 }
 
 type Inspect<M> = (message: M) => void | Promise<void>;

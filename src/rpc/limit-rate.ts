@@ -38,12 +38,12 @@ export function limitRate({ rules, rateFactor }: LimitOptions): Interceptor {
     user: limitersOf(ALLOWANCES.user, rateFactor),
     anonymous: limitersOf(ALLOWANCES.anonymous, rateFactor),
   };
-  return (next) => async (request) => {
+  return (next) => (request) => {
     const caller = request.contextValues.get(CALLER);
-    const bucket = rules.get(request.method)?.bucket ?? RateBucket.READ;
-    if (caller.kind === "user" || caller.kind === "anonymous")
-      await charge(limiters[caller.kind].get(bucket), keyOf(caller, request.contextValues.get(CLIENT_ADDRESS)));
-    return next(request);
+    if (caller.kind !== "user" && caller.kind !== "anonymous") return next(request);
+    const limiter = limiters[caller.kind].get(rules.get(request.method)?.bucket ?? RateBucket.READ);
+    const key = keyOf(caller, request.contextValues.get(CLIENT_ADDRESS));
+    return charge(limiter, key).then(() => next(request));
   };
 }
 

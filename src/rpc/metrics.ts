@@ -40,8 +40,18 @@ export function createMetrics(gather?: GatherMetrics): Metrics {
     buckets: SECONDS,
     registers: [registry],
   });
+  const seriesOf = new Map<string, ReturnType<typeof calls.labels>>();
   return {
-    observeCall: (service, method, code, seconds) => calls.labels(service, method, code).observe(seconds),
+    observeCall(service, method, code, seconds) {
+      const key = `${service}/${method}/${code}`;
+      let series = seriesOf.get(key);
+      // There are but so many RPCs and codes.
+      if (!series) {
+        series = calls.labels(service, method, code);
+        seriesOf.set(key, series);
+      }
+      series.observe(seconds);
+    },
     gauge(name, help, read) {
       new Gauge({
         name: `muster_${name}`,

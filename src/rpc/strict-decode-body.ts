@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Clock } from "../clock.ts";
 import { invalid, MusterError } from "../errors.ts";
+import { type CoarseTimers, createCoarseTimers } from "./coarse-timers.ts";
 
 export interface BodyLimits {
   /** How long a body may take to arrive, in milliseconds. */
@@ -24,6 +25,7 @@ const RETRY_MS = 1_000;
 
 /** A reader whose bodies share the bound of bytes that have arrived of bodies not yet whole. */
 export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
+  const timers = createCoarseTimers(limits.bodyTimeoutMs, clock);
   let pending = 0;
   return async (source, announced, maxBytes) => {
     if (Number(announced ?? 0) > maxBytes) throw new MusterError("MESSAGE_TOO_LARGE");
@@ -35,7 +37,7 @@ export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
       return pending > limits.maxPendingBytes ? new MusterError("RATE_LIMITED", { retryAfterMs: RETRY_MS }) : undefined;
     };
     try {
-      return await gather(source, admit, limits.bodyTimeoutMs, clock);
+      return await gather(source, admit, timers);
     } finally {
       pending -= length;
     }
@@ -45,14 +47,13 @@ export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
 function gather(
   source: Readable,
   admit: (bytes: number) => MusterError | undefined,
-  timeoutMs: number,
-  clock: Clock,
+  timers: CoarseTimers,
 ): Promise<Uint8Array> {
   // An empty body ends without being asked for, and maybe before it is.
   if (source.readableEnded) return Promise.resolve(NOTHING);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
-  const timer = clock.schedule(timeoutMs, () => stop(new MusterError("DEADLINE_EXCEEDED")));
+  timers.set(source, 0, () => stop(new MusterError("DEADLINE_EXCEEDED")));
   const onData = (chunk: Buffer) => {
     const refusal = admit(chunk.length);
     if (refusal) stop(refusal);
@@ -64,7 +65,7 @@ function gather(
   };
   const onClose = () => stop(new MusterError("CANCELLED"));
   const stop = (failure?: MusterError) => {
-    timer[Symbol.dispose]();
+    timers.clear(source);
     source.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
     if (!failure) return;
     // A listener stays: a connection that breaks later must not end the process.

@@ -34,16 +34,14 @@ const violationOf = (violation: ProtoViolation): Violation => ({
 
 /** Refuses a request that breaks a declared rule. */
 export function validate(check: Check): Interceptor {
-  return (next) => async (request) => {
+  return (next) => (request) => {
     // The only RPCs that take many messages are the reflection protocol's own.
     if (request.method.methodKind === "bidi_streaming") return next(request);
     const schema = request.method.input;
-    return next(
-      await inspectRequest(request, (message) => {
-        const violations = check(schema, message);
-        if (violations.length > 0) throw new MusterError("REQUEST_INVALID", { violations });
-      }),
-    );
+    return inspectRequest(next, request, (message) => {
+      const violations = check(schema, message);
+      if (violations.length > 0) throw new MusterError("REQUEST_INVALID", { violations });
+    });
   };
 }
 

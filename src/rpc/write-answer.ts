@@ -1,20 +1,27 @@
 import { constants } from "node:http2";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { CoarseTimers } from "./coarse-timers.ts";
 import { nodeHeaders } from "./node-headers.ts";
 import { isGone, type NodeResponse } from "./plain-http.ts";
-import type { StalledReaders } from "./stalled-readers.ts";
 
 /** Writes an answer, and breaks off one whose reader has stalled. Rejects with what the answer's own body fails with. */
 export type WriteAnswer = (answer: UniversalServerResponse, response: NodeResponse, whole: boolean) => Promise<void>;
 
-/** @param readers What waits for its reader waits among these. */
-export function createWriteAnswer(readers: StalledReaders): WriteAnswer {
-  const wait = (response: NodeResponse, bytes: number) => readers.wait(response, bytes, () => breakOff(response));
+/** A reader has to take at least so much, in bytes per millisecond, beside the time that it is given anyway. */
+const SLOWEST = 16;
+
+/** How much longer than another a reader may take that is given so many bytes, in milliseconds. */
+export const timeFor = (bytes: number): number => bytes / SLOWEST;
+
+/** @param stalls The times that readers are given in which they have to take something. */
+export function createWriteAnswer(stalls: CoarseTimers): WriteAnswer {
+  const wait = (response: NodeResponse, bytes: number) =>
+    stalls.set(response, timeFor(bytes), () => breakOff(response));
   return async (answer, response, whole) => {
     const body = answer.body ?? [];
     const end = (chunk?: Uint8Array) => {
       if (answer.trailer) response.addTrailers(nodeHeaders(answer.trailer));
-      response.once("close", () => readers.go(response));
+      response.once("close", () => stalls.clear(response));
       wait(response, chunk?.length ?? 0);
       if (chunk) response.end(chunk);
       else response.end();
@@ -30,7 +37,7 @@ export function createWriteAnswer(readers: StalledReaders): WriteAnswer {
       answer,
       response,
       (bytes) => wait(response, bytes),
-      () => readers.go(response),
+      () => stalls.clear(response),
     );
     if (isGone(response)) return;
     writeHead(response, answer);
