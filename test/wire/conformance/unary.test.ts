@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BEHAVIOURS } from "./behaviours.ts";
+import { CARRIERS, draftOf, requestOf, UPSERT_USER } from "./carriers.ts";
+import { type Pair, startPair } from "./compare.ts";
+import { VARIANTS } from "./variants.ts";
+
+let pair: Pair;
+beforeAll(async () => {
+  pair = await startPair();
+});
+afterAll(() => pair[Symbol.asyncDispose]());
+
+const names = Object.keys(BEHAVIOURS).filter((name) => !name.startsWith("gives up"));
+
+describe.for(CARRIERS)("$name: with and without the fast path", (carrier) => {
+  test.for(names)("a service that %s is answered the same", async (name) => {
+    const before = pair.taken;
+    const answer = await pair.same(requestOf(draftOf(carrier, name)));
+    expect(answer.status).toBeGreaterThan(0);
+    expect(pair.taken - before).toBe(1);
+  });
+
+  const cases = VARIANTS.filter((variant) => variant.draft(carrier));
+  test.for(cases)("a request with $name is answered the same", async ({ draft, falls }) => {
+    const made = draft(carrier);
+    if (!made) return;
+    const before = pair.taken;
+    const answer = await pair.same(requestOf(made));
+    expect(answer.status).toBeGreaterThan(0);
+    expect(pair.taken - before).toBe(falls?.(carrier) ? 0 : 1);
+  });
+});
+
+describe.for(CARRIERS.filter(({ contentType }) => contentType))("$name: with and without the fast path", (carrier) => {
+  test("a call that changes something is answered the same", async () => {
+    for (const name of ["answers", "sets headers and trailers", "fails by a reason"])
+      await pair.same(requestOf(draftOf(carrier, name, UPSERT_USER)));
+  });
+});
