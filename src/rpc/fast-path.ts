@@ -58,6 +58,7 @@ export interface FastPath {
   serve(target: FastTarget, exchange: Exchange, extra: NodeHeaders): Promise<void>;
 }
 
+/** A fast path for the unary RPCs among these methods, with the limits of the protocol handlers behind it. */
 export function createFastPath(options: FastPathOptions): FastPath {
   const callees = calleesOf(options);
   const callOf = createCalls(options.clientAddress);

@@ -43,6 +43,7 @@ test("an empty environment is a development server's", () => {
     smsWebhook: undefined,
     egressAllow: [],
     logLevel: "info",
+    fastPath: true,
     rateFactor: 1,
     maxConnections: 10_000,
     maxConnectionAgeMs: 3_600_000,

@@ -124,11 +124,14 @@ async function behave(name: string, context: HandlerContext) {
   return create(UserSchema, { externalId: name, ...(await behaviour(context)) });
 }
 
-export const users: Partial<ServiceImpl<typeof UserService>> = {
+/** A service that does what it is asked to; `began` is called when it begins. */
+export const usersOf = (began: () => void): Partial<ServiceImpl<typeof UserService>> => ({
   async getUser({ ref }, context) {
+    began();
     return { user: await behave(String(ref?.ref.value ?? ""), context) };
   },
   async upsertUser({ externalId }, context) {
+    began();
     return { user: await behave(externalId, context), created: true };
   },
-};
+});

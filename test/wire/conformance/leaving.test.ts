@@ -17,7 +17,9 @@ const POSTS = CARRIERS.filter(({ contentType }) => contentType);
 
 /** Sends a request and leaves before it is answered. */
 async function leave(index: 0 | 1, { http, method, path, headers, body = Buffer.alloc(0), ends }: RawRequest) {
-  const { port } = pair.twins[index];
+  const { port, began } = pair.twins[index];
+  // A message that is not whole comes to no service.
+  const arrived = () => (ends === false ? pause(60) : expect.poll(() => pair.twins[index].began).toBe(began + 1));
   if (http === "2") {
     const stream = pair.clients[index].session.request([
       ":method",
@@ -33,7 +35,7 @@ async function leave(index: 0 | 1, { http, method, path, headers, body = Buffer.
     stream.on("error", () => {});
     stream.write(body);
     if (ends !== false) stream.end();
-    await pause(60);
+    await arrived();
     stream.close(constants.NGHTTP2_CANCEL);
     return;
   }
@@ -45,7 +47,7 @@ async function leave(index: 0 | 1, { http, method, path, headers, body = Buffer.
   ];
   socket.write(`${method} ${path} HTTP/1.1\r\n${lines.map((line) => line.join(": ")).join("\r\n")}\r\n\r\n`);
   socket.write(body);
-  await pause(60);
+  await arrived();
   socket.destroy();
 }
 
@@ -64,7 +66,7 @@ test.for(POSTS)("a service hears of it when the client leaves: $name", async (ca
 
 test.for(POSTS)("a client that leaves within its message was never there: $name", async (carrier) => {
   for (const index of [0, 1] as const) await leave(index, { ...waiting(carrier), ends: false });
-  await pair.same(requestOf(draftOf(carrier, "answers")));
+  expect((await pair.same(requestOf(draftOf(carrier, "answers")))).status).toBe(200);
 });
 
 /** Sends all at once over one connection, and gives what comes back until the server has answered as often. */

@@ -13,7 +13,7 @@ import { createMetrics } from "../../../src/rpc/metrics.ts";
 import { createStreamRegistry } from "../../../src/rpc/open-streams.ts";
 import { NO_TRACING } from "../../../src/rpc/tracing.ts";
 import { createCheck } from "../../../src/rpc/validate.ts";
-import { users, WRITE_MAX_BYTES } from "./behaviours.ts";
+import { usersOf, WRITE_MAX_BYTES } from "./behaviours.ts";
 
 export const ACCESS_KEY = "msk_good";
 export const USER_TOKEN = "a.user.token";
@@ -23,6 +23,8 @@ export interface Twin extends AsyncDisposable {
   readonly port: number;
   /** The lines of its log that tell of calls, as they are written. */
   readonly calls: string[];
+  /** How many calls have come to the service. */
+  readonly began: number;
   /** How many requests the fast path took. */
   readonly taken: number;
 }
@@ -63,10 +65,15 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
     write: (line: string) => line.includes('"rpc":') && calls.push(maskLine(line)),
   });
   const metrics = createMetrics();
+  let began = 0;
   const ports: ChainPorts = { ...PORTS, logger, metrics };
   const rpc = createRpcHandler({
     ...{ fastPath, logger, clock: systemClock, gate: createGate(ports), interceptors: interceptors(ports) },
-    routes: (router) => router.service(UserService, users),
+    routes: (router) =>
+      router.service(
+        UserService,
+        usersOf(() => began++),
+      ),
     clientAddress: createClientAddress(["127.0.0.1"]),
     limits: { writeMaxBytes: WRITE_MAX_BYTES, readMaxBytes: 32 * 1024, anonymousMaxBytes: 1_024, bodyTimeoutMs: 200 },
   });
@@ -82,6 +89,9 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
   return {
     port,
     calls,
+    get began() {
+      return began;
+    },
     get taken() {
       return taken;
     },

@@ -34,6 +34,6 @@ describe.for(CARRIERS)("$name: with and without the fast path", (carrier) => {
 describe.for(CARRIERS.filter(({ contentType }) => contentType))("$name: with and without the fast path", (carrier) => {
   test("a call that changes something is answered the same", async () => {
     for (const name of ["answers", "sets headers and trailers", "fails by a reason"])
-      await pair.same(requestOf(draftOf(carrier, name, UPSERT_USER)));
+      expect((await pair.same(requestOf(draftOf(carrier, name, UPSERT_USER)))).status).toBeGreaterThan(0);
   });
 });
