@@ -24,7 +24,7 @@ export interface Exchange {
   readonly peer: string | undefined;
   /** Whether nobody is left to read an answer. */
   readonly isGone: boolean;
-  /** Calls back once, when the answer has gone, or the client has. */
+  /** Calls back when the answer has gone, or the client has; maybe twice. */
   onClose(closed: () => void): void;
   /** Sends the whole answer, and `extra` headers that it may replace. */
   send(answer: Answer, extra: NodeHeaders): void;
@@ -70,6 +70,8 @@ export class Http1Exchange implements Exchange {
   }
 
   onClose(closed: () => void): void {
+    // Where the connection breaks off within a request, that shows before the response is closed.
+    this.body.on("error", closed);
     this.#response.on("close", closed);
   }
 

@@ -19,7 +19,7 @@ const POSTS = CARRIERS.filter(({ contentType }) => contentType);
 async function leave(index: 0 | 1, { http, method, path, headers, body = Buffer.alloc(0), ends }: RawRequest) {
   const { port, began } = pair.twins[index];
   // A message that is not whole comes to no service.
-  const arrived = () => (ends === false ? pause(60) : expect.poll(() => pair.twins[index].began).toBe(began + 1));
+  const arrived = () => (ends === false ? pause(30) : expect.poll(() => pair.twins[index].began).toBe(began + 1));
   if (http === "2") {
     const stream = pair.clients[index].session.request([
       ":method",

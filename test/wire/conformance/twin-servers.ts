@@ -75,7 +75,7 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
         usersOf(() => began++),
       ),
     clientAddress: createClientAddress(["127.0.0.1"]),
-    limits: { writeMaxBytes: WRITE_MAX_BYTES, readMaxBytes: 32 * 1024, anonymousMaxBytes: 1_024, bodyTimeoutMs: 200 },
+    limits: { writeMaxBytes: WRITE_MAX_BYTES, readMaxBytes: 32 * 1024, anonymousMaxBytes: 1_024, bodyTimeoutMs: 500 },
   });
   let taken = 0;
   const http = createHttpServer({
