@@ -104,7 +104,8 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
 
 /** What of the line of a call is the same each time. */
 function maskLine(line: string): string {
-  const { time: _time, ms: _ms, pid: _pid, hostname: _host, ...rest } = JSON.parse(line);
+  // What takes long is told at another level.
+  const { time: _time, ms: _ms, pid: _pid, hostname: _host, level: _level, ...rest } = JSON.parse(line);
   return JSON.stringify(rest);
 }
 
