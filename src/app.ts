@@ -23,6 +23,8 @@ import { mayRead } from "./users/attribute-definitions.ts";
 import { userJobs } from "./users/user-jobs.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
 import { findUserIds } from "./users/users.ts";
+import { firstUndelivered } from "./webhooks/deliveries/first-undelivered.ts";
+import { deliveryJobs } from "./webhooks/delivery-jobs.ts";
 
 /** The features, wired: everything but a port. */
 export interface App extends AsyncDisposable {
@@ -56,13 +58,14 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     ...sessionJobs(ports),
     ...externalJobs(ports),
     ...revocationJobs(ports),
-    ...eventJobs(ports),
+    ...eventJobs({ ...ports, heldFrom: (projectId, signal) => firstUndelivered(ports.db, projectId, signal) }),
     ...presenceJobs(features.presence.engine),
     ...auditJobs({
       ...ports,
       keys: createSealKeys(ports.config.encryptionKeys),
       retentionDays: ports.config.auditRetentionDays,
     }),
+    ...deliveryJobs(ports),
   ];
   resources.use(createJobs(ports, jobs));
   const running = resources.move();

@@ -83,6 +83,8 @@ export const ERRORS = {
   PASSWORD_RESET_NOT_CONFIGURED: { code: "failed_precondition", message: "This instance cannot reset passwords" },
   WEBHOOK_NOT_FOUND: { code: "not_found", message: "No such webhook" },
   WEBHOOKS_FULL: { code: "failed_precondition", message: "The project has 20 webhooks" },
+  EVENT_NOT_FOUND: { code: "not_found", message: "No such event" },
+  WEBHOOK_DISABLED: { code: "failed_precondition", message: "The webhook is disabled" },
   WATCH_NOT_FOUND: { code: "not_found", message: "No such watch" },
   EVENT_CURSOR_EXPIRED: {
     code: "failed_precondition",

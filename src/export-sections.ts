@@ -17,6 +17,7 @@ import type { ExportPorts } from "./users/export-user.ts";
 import { LOCATOR_CODES_EXPORT } from "./users/locator-codes-export.ts";
 import { PASSWORD_EXPORT } from "./users/password-export.ts";
 import { USER_EXPORTS } from "./users/user-export.ts";
+import { DELIVERIES_EXPORT } from "./webhooks/deliveries-export.ts";
 
 /** What every feature holds of a user: the members of an export, in their order. */
 const sectionsWith = (engine?: PresenceEngine): readonly ExportSection[] => [
@@ -32,6 +33,7 @@ const sectionsWith = (engine?: PresenceEngine): readonly ExportSection[] => [
   REVOCATIONS_EXPORT,
   EVENTS_EXPORT,
   AUDIT_EXPORT,
+  DELIVERIES_EXPORT,
 ];
 
 /** The messages of the contract that stand in an export. */

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
+import { type Act, serverAct } from "./db/act.ts";
 import { createListener } from "./db/listener.ts";
 import { createNotifier } from "./db/notifier.ts";
 import type { Database } from "./db/orm.ts";
@@ -37,6 +38,7 @@ import { createPasswords, type PasswordHasher } from "./users/passwords/password
 import { createRunningExports } from "./users/running-exports.ts";
 import { startSuspensions } from "./users/start-suspensions.ts";
 import { createActivity } from "./users/track-activity.ts";
+import { type DeliveryPorts, startDeliveries } from "./webhooks/deliveries/start-deliveries.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -75,7 +77,6 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const signInPorts = { ...tokens, logger, attributes, passwords };
   const check = createCheck();
   const presence = await presenceOf(ports, { listener, notifier, projects }, resources);
-  const sessionPorts = { ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd };
   return {
     tokenTtlMs,
     ...history,
@@ -88,7 +89,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     attributes,
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
-    sessions: resources.use(createSessions(sessionPorts)),
+    sessions: resources.use(createSessions({ ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd })),
     presence,
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
@@ -97,8 +98,16 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     externalUsers: createExternalUsers({ ...signInPorts, ...externalProfiles(check), keySets, announceEnd }),
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
+    deliveries: resources.use(deliveriesOf(ports, { listener, egress, sealer, ...history })),
   };
 }
+
+/** What sends events to webhooks. */
+const deliveriesOf = (
+  { db, clock, newId, logger, metrics }: FeaturePorts,
+  parts: Pick<DeliveryPorts, "listener" | "egress" | "sealer"> & { announceEvents: Act["committed"] },
+) =>
+  startDeliveries({ db, clock, newId, logger, metrics, ...parts, act: serverAct("job/deliver", parts.announceEvents) });
 
 /** What the processes of a deployment tell one another to look at. */
 function hintsOf({ db, logger }: FeaturePorts, resources: AsyncDisposableStack) {

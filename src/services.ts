@@ -28,6 +28,7 @@ import type { Sessions } from "./sessions/sessions.ts";
 import { tokenService } from "./tokens/token-service.ts";
 import { profileChange, userMessage } from "./users/user-message.ts";
 import { userService } from "./users/user-service.ts";
+import { deliveryService } from "./webhooks/delivery-service.ts";
 import { webhookService } from "./webhooks/webhook-service.ts";
 
 const MIB = 1024 * 1024;
@@ -113,6 +114,7 @@ const eventService = (
 ): ServiceImpl<typeof EventService> => ({
   ...historyService({ db, clock, streams, pageTokens, eventFeed }),
   ...webhookService({ db, clock, newId, sealer, egress }),
+  ...deliveryService({ db, clock, pageTokens }),
 });
 
 /** Whose pages may call. */

@@ -42,7 +42,7 @@ const EGRESS = ["**/egress/egress.ts", "**/egress/check-url.ts"];
 const WIRE = ["**/gen/**", "@connectrpc/**", "@bufbuild/**"];
 const TELEMETRY = ["pino", "prom-client", "@opentelemetry/**"];
 const DATABASE = [
-  ...["transaction", "statement", "act", "recorded", "look-up", "read-consistently", "rehearse"],
+  ...["transaction", "statement", "act", "recorded", "steps", "look-up", "read-consistently", "rehearse"],
   ...["constraints", "listener", "notifier", "last-known", "sealed-column", "answer-within"],
 ].map((file) => `**/db/${file}.ts`);
 
@@ -107,7 +107,7 @@ const FEATURES = [
     packages: ["jose"],
   },
   { name: "presence", others: ["users/users.ts"], packages: [] },
-  { name: "webhooks", others: ["projects/projects.ts"], packages: [] },
+  { name: "webhooks", others: ["projects/projects.ts", "events/read-events.ts"], packages: [] },
 ];
 
 /** What every feature hands something to: its events, its jobs, and what it holds of a user. */

@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
 import { type Webhook, WebhookPayload, WebhookSchema } from "../gen/muster/v1/webhook_pb.ts";
 import { duration, integer } from "../setting-values.ts";
+import { deliveryCommands } from "./delivery-commands.ts";
 import type { Host } from "./host.ts";
 import { optionValue } from "./option-value.ts";
 import { printRecord, printTable, recordOf } from "./print.ts";
@@ -78,6 +79,9 @@ export function webhookCommand(host: Host): Command {
       optionValue(duration("1m", "720h")),
     );
   add<RotateOptions>(rotating, (client, options, id) => rotate(host, client, options, id));
+  const [listing, redelivering] = deliveryCommands(host);
+  add(...listing);
+  add(...redelivering);
   add(named("delete", "Delete a webhook and what was to be sent to it"), (client, options, id) =>
     remove(host, client, options, id),
   );

@@ -32,6 +32,7 @@ export function createEgress({ allow, clock = systemClock, onEnd, resolve }: Egr
 
   async function send(target: Target, options: EgressRequest): Promise<Answer> {
     const { method = "GET", headers, body, signal, timeoutMs = MOST_MS, maxBytes = MAX_BYTES } = options;
+    const { ignoreBody = false } = options;
     using _place = places.take(target.origin);
     const late = new AbortController();
     using _listed = listed(underWay, late);
@@ -41,7 +42,8 @@ export function createEgress({ allow, clock = systemClock, onEnd, resolve }: Egr
     ended.throwIfAborted();
     const agent = connections.agentFor(target.isAllowed, target.url.protocol === "https:");
     try {
-      return await exchange(target, { agent, method, headers: readHeaders(headers), body, maxBytes, signal: ended });
+      const asked = { agent, method, headers: readHeaders(headers), body, maxBytes, ignoreBody, signal: ended };
+      return await exchange(target, asked);
     } catch (error) {
       ended.throwIfAborted();
       throw egressErrorOf(error, target.origin);

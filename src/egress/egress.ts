@@ -10,6 +10,11 @@ export interface EgressRequest {
   readonly timeoutMs?: number;
   /** The longest body that is taken. Default: 64 KiB. */
   readonly maxBytes?: number;
+  /**
+   * The body says nothing to the caller, and none is given: its coding and its length are no fault. It is still read to its end, or as far as
+   * `maxBytes`, so that the connection can be used again.
+   */
+  readonly ignoreBody?: boolean;
 }
 
 /** A whole answer. */

@@ -10,6 +10,7 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array | undefined;
   readonly maxBytes: number;
+  readonly ignoreBody?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -29,8 +30,9 @@ export async function exchange(target: Target, asked: Exchange): Promise<Answer>
     return open(target, asked).answer;
   });
   try {
-    requirePlain(answer, target);
-    const body = await readBody(answer, target, asked.maxBytes);
+    if (!asked.ignoreBody) requirePlain(answer, target);
+    const read = asked.ignoreBody ? passBody(answer, asked.maxBytes) : readBody(answer, target, asked.maxBytes);
+    const body = await read;
     return { status: answer.statusCode ?? 0, headers: headersOf(answer), body };
   } finally {
     // Without effect on one that was read to its end.
@@ -73,6 +75,16 @@ async function readBody(answer: IncomingMessage, { origin }: Target, maxBytes: n
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Reads a body for nobody, or some of it. Gives an empty one. */
+async function passBody(answer: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) break;
+  }
+  return Buffer.alloc(0);
 }
 
 const headersOf = ({ headersDistinct }: IncomingMessage): Record<string, string> =>

@@ -49,12 +49,12 @@ function apply(row: WebhookEntity, change: WebhookChange, now: Date): void {
   const { disabled: wasDisabled, url } = row;
   Object.assign(row, change, { updateTime: now, version: row.version + 1 });
   // What was wrong with the one before says nothing of another receiver.
-  if (row.url !== url) row.failingSince = null;
+  if (row.url !== url) Object.assign(row, { failingSince: null, resumeTime: null });
   if (row.disabled === wasDisabled) return;
   row.disabledCause = row.disabled ? "REQUESTED" : null;
   row.disabledTime = row.disabled ? now : null;
   if (row.disabled) return;
-  row.failingSince = null;
+  Object.assign(row, { failingSince: null, resumeTime: null });
   row.since = raw("pg_current_snapshot()");
   row.cursorTransactionId = raw("pg_snapshot_xmin(pg_current_snapshot())");
   row.cursorSequence = 0;

@@ -30,6 +30,8 @@ export const WebhookEntity = defineEntity({
     disabledTime: p.datetime().nullable(),
     /** Since when no delivery has succeeded; null: the last one did, or there was none. */
     failingSince: p.datetime().nullable(),
+    /** Until when nothing is sent to it, because it asked for that. */
+    resumeTime: p.datetime().nullable(),
     /** What had been committed when it was made, or enabled again: events that were written in transactions which are visible in it are not sent. */
     since: p.string().columnType("pg_snapshot").defaultRaw("pg_current_snapshot()"),
     /** Up to where the project's history was read for it, a place as readers of events have it. */

@@ -53,3 +53,16 @@ test("webhooks are made, listed, changed, given other secrets and deleted from t
   expect(refused.stderr).toContain("webhook.url");
   expect((await runMuster(["webhook", "create", "https://a.example", "--payload", "x"], env)).code).toBe(2);
 });
+
+test("deliveries are listed, and events sent again, from the command line", async () => {
+  const env = await newProject();
+  const webhook = (...args: string[]) => ask(["webhook", ...args], env);
+  const { id } = await webhook("create", "https://receiver.example");
+  expect(await webhook("deliveries", id, "--state", "failed")).toEqual([]);
+  const range = ["--from", "2026-01-01T00:00:00Z", "--event-type", "project.*"];
+  expect(await webhook("redeliver", id, ...range)).toEqual({ delivery_count: expect.any(Number) });
+  expect((await runMuster(["webhook", "redeliver", id, "--from", "soon"], env)).code).toBe(2);
+  const unknown = await runMuster(["webhook", "redeliver", id, "--event", "00000000-0000-7000-8000-000000000000"], env);
+  expect(unknown).toMatchObject({ code: 1, stdout: "" });
+  expect(unknown.stderr).toContain("No such event");
+});

@@ -31,6 +31,7 @@ const WITHOUT_ENTITY = [
   "password_resets",
   "external_jwts",
   "event_removals",
+  "deliveries",
 ];
 
 /** Triggers and functions are of the database alone; MikroORM would drop each that it did not make. */

@@ -156,6 +156,8 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   UpdateWebhook: [{ webhook: { id: webhookId, disabled: true } }, "WEBHOOK_NOT_FOUND"],
   RotateWebhookSecret: [{ webhookId, revokePrevious: true }, "WEBHOOK_NOT_FOUND"],
   DeleteWebhook: [{ webhookId }, "answered"],
+  ListDeliveries: [{ webhookId }, "WEBHOOK_NOT_FOUND"],
+  RedeliverEvent: [{ webhookId, eventId: userId }, "WEBHOOK_NOT_FOUND"],
   ListEvents: [{ userId }, "answered"],
   WatchEvents: [{ userId, fromOldest: true }, "answered"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],

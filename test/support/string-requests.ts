@@ -77,6 +77,11 @@ const ASKED: Record<string, (things: Things, slot: number) => Init> = {
   RevokeAccessKey: ({ keyId }) => ({ keyId }),
   RevokeToken: ({ tokenId }) => ({ tokenId }),
   RotateExternalKey: () => ({ key: { case: "generate", value: {} } }),
+  ListDeliveries: ({ webhookId }) => ({ webhookId }),
+  RedeliverEvent: ({ webhookId }) => ({
+    webhookId,
+    which: { case: "range", value: { fromTime: { seconds: 4_000_000_000n } } },
+  }),
   RotateWebhookSecret: ({ webhookId }) => ({ webhookId }),
   RotateSigningKey: () => ({ mode: RotationMode.GRACEFUL }),
   SetAttributes: () => ({ attributes: { note: NOTE } }),

@@ -140,6 +140,21 @@ const addAuditEntry = (db: Database, projectId: string, userId: string) =>
     [projectId, userId],
   );
 
+/** A delivery of the user's first event. */
+const addDelivery = async (db: Database, projectId: string, userId: string) => {
+  await db.pool.query(
+    `insert into webhooks (project_id, id, url, description, event_types, payload, max_concurrency, sealed_secrets, disabled, create_time, update_time)
+     values ($1, '00000000-0000-7000-8000-000000000001', 'https://example.org', '', '{}', 'FULL', 1, 'webhook-sealed', true, now(), now())`,
+    [projectId],
+  );
+  await db.pool.query(
+    `insert into deliveries (project_id, event_id, webhook_id, event_type, user_id, state, ready, next_attempt_time, create_time, complete_time)
+     select project_id, id, '00000000-0000-7000-8000-000000000001', type, user_id, 'SUCCEEDED', false, t, t, t + interval '1 s'
+     from events, (select '2026-01-01T00:00:06Z'::timestamptz as t) as now where project_id = $1 and user_id = $2 and type = 'user.created'`,
+    [projectId, userId],
+  );
+};
+
 /** A user of whom every column that is exported holds something. Mail is for the address that its project's codes are sent to. */
 export async function fullUser(db: Database, project: TestProject) {
   const users = project.system(UserService);
@@ -178,6 +193,7 @@ export async function fullUser(db: Database, project: TestProject) {
     [id],
   );
   await addAuditEntry(db, project.id, id);
+  await addDelivery(db, project.id, id);
   await db.pool.query("update users set guest = true, last_active_time = '2026-01-01T00:00:05Z' where id = $1", [id]);
   return { id, users, signedToken, tokenId: token?.id ?? "" };
 }

@@ -94,6 +94,16 @@ const LISTS = {
       audience: ["chat"],
     },
   ],
+  deliveries: [
+    {
+      event_id: expect.any(String),
+      event_type: "user.created",
+      webhook_id: "00000000-0000-7000-8000-000000000001",
+      state: "SUCCEEDED",
+      create_time: "2026-01-01T00:00:06.000Z",
+      complete_time: "2026-01-01T00:00:07.000Z",
+    },
+  ],
   revocations: [
     {
       before_time: "2026-01-01T00:00:01.000Z",
@@ -237,6 +247,7 @@ test("of a user that has nothing but itself, the members are there and empty", a
     presence: null,
     locator_codes: [],
     sessions: [],
+    deliveries: [],
     tokens: [],
     revocations: [],
   });

@@ -31,6 +31,7 @@ import { PresenceEnds } from "./2026-11-22-22-presence-ends.ts";
 import { Audit } from "./2026-11-22-23-audit.ts";
 import { EventsRetention } from "./2026-11-22-24-events-retention.ts";
 import { Webhooks } from "./2026-11-22-25-webhooks.ts";
+import { Deliveries } from "./2026-11-22-26-deliveries.ts";
 import { AuditSeals } from "./2026-11-22-27-audit-seals.ts";
 
 /** Every migration, in the order they run. The names are kept in the database: never change one. */
@@ -70,4 +71,5 @@ export const MIGRATIONS = [
   { name: "2026-11-22-25-webhooks", class: Webhooks },
   { name: "2026-11-22-24-events-retention", class: EventsRetention },
   { name: "2026-11-22-27-audit-seals", class: AuditSeals },
+  { name: "2026-11-22-26-deliveries", class: Deliveries },
 ] as const;

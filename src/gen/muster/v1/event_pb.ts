@@ -14,13 +14,15 @@ import type { Suspension, SuspensionJson } from "./suspension_pb.ts";
 import { file_muster_v1_suspension } from "./suspension_pb.ts";
 import type { User, UserJson } from "./user_pb.ts";
 import { file_muster_v1_user } from "./user_pb.ts";
+import type { WebhookDisabledCause, WebhookDisabledCauseJson } from "./webhook_pb.ts";
+import { file_muster_v1_webhook } from "./webhook_pb.ts";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSKuAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRISCgpwcm9qZWN0X2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAUgASgJEiUKBGRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBm9yaWdpbhgHIAEoCSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSKuAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRISCgpwcm9qZWN0X2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAUgASgJEiUKBGRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBm9yaWdpbhgHIAEoCSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAkiWgoUV2ViaG9va0Rpc2FibGVkRXZlbnQSEgoKd2ViaG9va19pZBgBIAEoCRIuCgVjYXVzZRgCIAEoDjIfLm11c3Rlci52MS5XZWJob29rRGlzYWJsZWRDYXVzZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user, file_muster_v1_webhook]);
 
 /**
  * Something that happened in a project. It is written in the transaction of the change, and exists if and only if the change does.
@@ -990,4 +992,53 @@ export type ProjectUpdatedEventJson = {
  */
 export const ProjectUpdatedEventSchema: GenMessage<ProjectUpdatedEvent, {jsonType: ProjectUpdatedEventJson}> = /*@__PURE__*/
   messageDesc(file_muster_v1_event, 14);
+
+/**
+ * The data of `webhook.disabled`: the server disabled a webhook; what is done by UpdateWebhook is no event. Others of the project's webhooks get it.
+ *
+ * @generated from message muster.v1.WebhookDisabledEvent
+ */
+export type WebhookDisabledEvent = Message<"muster.v1.WebhookDisabledEvent"> & {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+
+  /**
+   * Why: WEBHOOK_DISABLED_CAUSE_GONE or WEBHOOK_DISABLED_CAUSE_FAILING.
+   *
+   * @generated from field: muster.v1.WebhookDisabledCause cause = 2;
+   */
+  cause: WebhookDisabledCause;
+};
+
+/**
+ * The data of `webhook.disabled`: the server disabled a webhook; what is done by UpdateWebhook is no event. Others of the project's webhooks get it.
+ *
+ * @generated from message muster.v1.WebhookDisabledEvent
+ */
+export type WebhookDisabledEventJson = {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId?: string;
+
+  /**
+   * Why: WEBHOOK_DISABLED_CAUSE_GONE or WEBHOOK_DISABLED_CAUSE_FAILING.
+   *
+   * @generated from field: muster.v1.WebhookDisabledCause cause = 2;
+   */
+  cause?: WebhookDisabledCauseJson;
+};
+
+/**
+ * Describes the message muster.v1.WebhookDisabledEvent.
+ * Use `create(WebhookDisabledEventSchema)` to create a new message.
+ */
+export const WebhookDisabledEventSchema: GenMessage<WebhookDisabledEvent, {jsonType: WebhookDisabledEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 15);
 

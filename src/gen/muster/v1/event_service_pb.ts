@@ -7,9 +7,11 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Duration, DurationJson, FieldMask, FieldMaskJson } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { Duration, DurationJson, FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_muster_v1_access } from "./access_pb.ts";
+import type { Delivery, DeliveryJson, DeliveryState, DeliveryStateJson } from "./delivery_pb.ts";
+import { file_muster_v1_delivery } from "./delivery_pb.ts";
 import type { Event, EventJson } from "./event_pb.ts";
 import { file_muster_v1_event } from "./event_pb.ts";
 import type { Webhook, WebhookJson } from "./webhook_pb.ts";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event_service.proto.
  */
 export const file_muster_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIq0BChFMaXN0RXZlbnRzUmVxdWVzdBI9CgV0eXBlcxgBIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAIgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiXwoSTGlzdEV2ZW50c1Jlc3BvbnNlEiAKBmV2ZW50cxgBIAMoCzIQLm11c3Rlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDgoGY3Vyc29yGAMgASgJIqABChJXYXRjaEV2ZW50c1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAyiACBI9CgV0eXBlcxgCIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAMgASgJQgu6SAjYAQFyA7ABARITCgtmcm9tX29sZGVzdBgEIAEoCCLuAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSIQoFZXZlbnQYAiABKAsyEC5tdXN0ZXIudjEuRXZlbnRIABI+ChFzbmFwc2hvdF9jb21wbGV0ZRgDIAEoCzIhLm11c3Rlci52MS5FdmVudHNTbmFwc2hvdENvbXBsZXRlSAASLwoJaGVhcnRiZWF0GAQgASgLMhoubXVzdGVyLnYxLkV2ZW50c0hlYXJ0YmVhdEgAEisKB2dvb2RieWUYBSABKAsyGC5tdXN0ZXIudjEuRXZlbnRzR29vZGJ5ZUgAQgYKBG5ld3MiGAoWRXZlbnRzU25hcHNob3RDb21wbGV0ZSIgCg9FdmVudHNIZWFydGJlYXQSDQoFc3RhbGUYASABKAgiQwoNRXZlbnRzR29vZGJ5ZRIyCg9yZWNvbm5lY3RfYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQwoUQ3JlYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQEiTAoVQ3JlYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiFQoTTGlzdFdlYmhvb2tzUmVxdWVzdCI8ChRMaXN0V2ViaG9va3NSZXNwb25zZRIkCgh3ZWJob29rcxgBIAMoCzISLm11c3Rlci52MS5XZWJob29rIosBChRVcGRhdGVXZWJob29rUmVxdWVzdBIrCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2tCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgDIAEoCUIHukgEcgIoQCI8ChVVcGRhdGVXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rIpcBChpSb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIXCg9yZXZva2VfcHJldmlvdXMYAiABKAgSQgoMcHJldmlvdXNfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIPCJSChtSb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rEg4KBnNlY3JldBgCIAEoCSI0ChREZWxldGVXZWJob29rUmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABASIXChVEZWxldGVXZWJob29rUmVzcG9uc2UysgUKDEV2ZW50U2VydmljZRJXCgpMaXN0RXZlbnRzEhwubXVzdGVyLnYxLkxpc3RFdmVudHNSZXF1ZXN0Gh0ubXVzdGVyLnYxLkxpc3RFdmVudHNSZXNwb25zZSIMkAIBqrsYBQoBAhABElwKC1dhdGNoRXZlbnRzEh0ubXVzdGVyLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoeLm11c3Rlci52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlIgyQAgGquxgFCgECEAQwARJdCg1DcmVhdGVXZWJob29rEh8ubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkNyZWF0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACEl0KDExpc3RXZWJob29rcxIeLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXF1ZXN0Gh8ubXVzdGVyLnYxLkxpc3RXZWJob29rc1Jlc3BvbnNlIgyQAgGquxgFCgECEAESXQoNVXBkYXRlV2ViaG9vaxIfLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5VcGRhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJvChNSb3RhdGVXZWJob29rU2VjcmV0EiUubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXF1ZXN0GiYubXVzdGVyLnYxLlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXNwb25zZSIJqrsYBQoBAhACEl0KDURlbGV0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuRGVsZXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_muster_v1_access, file_muster_v1_event, file_muster_v1_webhook]);
+  fileDesc("Ch1tdXN0ZXIvdjEvZXZlbnRfc2VydmljZS5wcm90bxIJbXVzdGVyLnYxIq0BChFMaXN0RXZlbnRzUmVxdWVzdBI9CgV0eXBlcxgBIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAIgASgJQgu6SAjYAQFyA7ABARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiXwoSTGlzdEV2ZW50c1Jlc3BvbnNlEiAKBmV2ZW50cxgBIAMoCzIQLm11c3Rlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSDgoGY3Vyc29yGAMgASgJIqABChJXYXRjaEV2ZW50c1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAyiACBI9CgV0eXBlcxgCIAMoCUIuukgrkgEoEGQYASIiciAoZDIcXlthLXpfXSsoXC5bYS16X10rKSooXC5cKik/JBIcCgd1c2VyX2lkGAMgASgJQgu6SAjYAQFyA7ABARITCgtmcm9tX29sZGVzdBgEIAEoCCLuAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSIQoFZXZlbnQYAiABKAsyEC5tdXN0ZXIudjEuRXZlbnRIABI+ChFzbmFwc2hvdF9jb21wbGV0ZRgDIAEoCzIhLm11c3Rlci52MS5FdmVudHNTbmFwc2hvdENvbXBsZXRlSAASLwoJaGVhcnRiZWF0GAQgASgLMhoubXVzdGVyLnYxLkV2ZW50c0hlYXJ0YmVhdEgAEisKB2dvb2RieWUYBSABKAsyGC5tdXN0ZXIudjEuRXZlbnRzR29vZGJ5ZUgAQgYKBG5ld3MiGAoWRXZlbnRzU25hcHNob3RDb21wbGV0ZSIgCg9FdmVudHNIZWFydGJlYXQSDQoFc3RhbGUYASABKAgiQwoNRXZlbnRzR29vZGJ5ZRIyCg9yZWNvbm5lY3RfYWZ0ZXIYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQwoUQ3JlYXRlV2ViaG9va1JlcXVlc3QSKwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rQga6SAPIAQEiTAoVQ3JlYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5tdXN0ZXIudjEuV2ViaG9vaxIOCgZzZWNyZXQYAiABKAkiFQoTTGlzdFdlYmhvb2tzUmVxdWVzdCI8ChRMaXN0V2ViaG9va3NSZXNwb25zZRIkCgh3ZWJob29rcxgBIAMoCzISLm11c3Rlci52MS5XZWJob29rIosBChRVcGRhdGVXZWJob29rUmVxdWVzdBIrCgd3ZWJob29rGAEgASgLMhIubXVzdGVyLnYxLldlYmhvb2tCBrpIA8gBARIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSFQoEZXRhZxgDIAEoCUIHukgEcgIoQCI8ChVVcGRhdGVXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rIpcBChpSb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIXCg9yZXZva2VfcHJldmlvdXMYAiABKAgSQgoMcHJldmlvdXNfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAmp4BMgIIPCJSChtSb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLm11c3Rlci52MS5XZWJob29rEg4KBnNlY3JldBgCIAEoCSI0ChREZWxldGVXZWJob29rUmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABASIXChVEZWxldGVXZWJob29rUmVzcG9uc2UixAEKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIdCghldmVudF9pZBgCIAEoCUILukgI2AEBcgOwAQESMQoFc3RhdGUYAyABKA4yGC5tdXN0ZXIudjEuRGVsaXZlcnlTdGF0ZUIIukgFggECEAESHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDKIAIIloKFkxpc3REZWxpdmVyaWVzUmVzcG9uc2USJwoKZGVsaXZlcmllcxgBIAMoCzITLm11c3Rlci52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiyQEKCkV2ZW50UmFuZ2USNQoJZnJvbV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEisKB3RvX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEj0KBXR5cGVzGAMgAygJQi66SCuSASgQMhgBIiJyIChkMhxeW2Etel9dKyhcLlthLXpfXSspKihcLlwqKT8kEhgKEG9ubHlfdW5kZWxpdmVyZWQYBCABKAgiqQEKFVJlZGVsaXZlckV2ZW50UmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIcCghldmVudF9pZBgCIAEoCUIIukgFcgOwAQFIABImCgVyYW5nZRgDIAEoCzIVLm11c3Rlci52MS5FdmVudFJhbmdlSAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAhCDgoFd2hpY2gSBbpIAggBIkkKFlJlZGVsaXZlckV2ZW50UmVzcG9uc2USFgoOZGVsaXZlcnlfY291bnQYASABKAUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMvkGCgxFdmVudFNlcnZpY2USVwoKTGlzdEV2ZW50cxIcLm11c3Rlci52MS5MaXN0RXZlbnRzUmVxdWVzdBodLm11c3Rlci52MS5MaXN0RXZlbnRzUmVzcG9uc2UiDJACAaq7GAUKAQIQARJcCgtXYXRjaEV2ZW50cxIdLm11c3Rlci52MS5XYXRjaEV2ZW50c1JlcXVlc3QaHi5tdXN0ZXIudjEuV2F0Y2hFdmVudHNSZXNwb25zZSIMkAIBqrsYBQoBAhAEMAESXQoNQ3JlYXRlV2ViaG9vaxIfLm11c3Rlci52MS5DcmVhdGVXZWJob29rUmVxdWVzdBogLm11c3Rlci52MS5DcmVhdGVXZWJob29rUmVzcG9uc2UiCaq7GAUKAQIQAhJdCgxMaXN0V2ViaG9va3MSHi5tdXN0ZXIudjEuTGlzdFdlYmhvb2tzUmVxdWVzdBofLm11c3Rlci52MS5MaXN0V2ViaG9va3NSZXNwb25zZSIMkAIBqrsYBQoBAhABEl0KDVVwZGF0ZVdlYmhvb2sSHy5tdXN0ZXIudjEuVXBkYXRlV2ViaG9va1JlcXVlc3QaIC5tdXN0ZXIudjEuVXBkYXRlV2ViaG9va1Jlc3BvbnNlIgmquxgFCgECEAISbwoTUm90YXRlV2ViaG9va1NlY3JldBIlLm11c3Rlci52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBomLm11c3Rlci52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2UiCaq7GAUKAQIQAhJdCg1EZWxldGVXZWJob29rEh8ubXVzdGVyLnYxLkRlbGV0ZVdlYmhvb2tSZXF1ZXN0GiAubXVzdGVyLnYxLkRlbGV0ZVdlYmhvb2tSZXNwb25zZSIJqrsYBQoBAhACEmMKDkxpc3REZWxpdmVyaWVzEiAubXVzdGVyLnYxLkxpc3REZWxpdmVyaWVzUmVxdWVzdBohLm11c3Rlci52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlIgyQAgGquxgFCgECEAESYAoOUmVkZWxpdmVyRXZlbnQSIC5tdXN0ZXIudjEuUmVkZWxpdmVyRXZlbnRSZXF1ZXN0GiEubXVzdGVyLnYxLlJlZGVsaXZlckV2ZW50UmVzcG9uc2UiCaq7GAUKAQIQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_muster_v1_access, file_muster_v1_delivery, file_muster_v1_event, file_muster_v1_webhook]);
 
 /**
  * What ListEvents takes.
@@ -857,6 +859,358 @@ export const DeleteWebhookResponseSchema: GenMessage<DeleteWebhookResponse, {jso
   messageDesc(file_muster_v1_event_service, 16);
 
 /**
+ * What ListDeliveries takes.
+ *
+ * @generated from message muster.v1.ListDeliveriesRequest
+ */
+export type ListDeliveriesRequest = Message<"muster.v1.ListDeliveriesRequest"> & {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+
+  /**
+   * Lists only that of this event. Empty: those of all.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+
+  /**
+   * Lists only those that stand so. Left out: all.
+   *
+   * @generated from field: muster.v1.DeliveryState state = 3;
+   */
+  state: DeliveryState;
+
+  /**
+   * The most deliveries of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before, of the same list; empty: the first page.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * What ListDeliveries takes.
+ *
+ * @generated from message muster.v1.ListDeliveriesRequest
+ */
+export type ListDeliveriesRequestJson = {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId?: string;
+
+  /**
+   * Lists only that of this event. Empty: those of all.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId?: string;
+
+  /**
+   * Lists only those that stand so. Left out: all.
+   *
+   * @generated from field: muster.v1.DeliveryState state = 3;
+   */
+  state?: DeliveryStateJson;
+
+  /**
+   * The most deliveries of a page, up to 1,000. 0: 50.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize?: number;
+
+  /**
+   * `next_page_token` of the page before, of the same list; empty: the first page.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListDeliveriesRequest.
+ * Use `create(ListDeliveriesRequestSchema)` to create a new message.
+ */
+export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest, {jsonType: ListDeliveriesRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 17);
+
+/**
+ * What ListDeliveries answers.
+ *
+ * @generated from message muster.v1.ListDeliveriesResponse
+ */
+export type ListDeliveriesResponse = Message<"muster.v1.ListDeliveriesResponse"> & {
+  /**
+   * The deliveries.
+   *
+   * @generated from field: repeated muster.v1.Delivery deliveries = 1;
+   */
+  deliveries: Delivery[];
+
+  /**
+   * Asks for the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * What ListDeliveries answers.
+ *
+ * @generated from message muster.v1.ListDeliveriesResponse
+ */
+export type ListDeliveriesResponseJson = {
+  /**
+   * The deliveries.
+   *
+   * @generated from field: repeated muster.v1.Delivery deliveries = 1;
+   */
+  deliveries?: DeliveryJson[];
+
+  /**
+   * Asks for the next page; empty: there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.ListDeliveriesResponse.
+ * Use `create(ListDeliveriesResponseSchema)` to create a new message.
+ */
+export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse, {jsonType: ListDeliveriesResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 18);
+
+/**
+ * Events of a time.
+ *
+ * @generated from message muster.v1.EventRange
+ */
+export type EventRange = Message<"muster.v1.EventRange"> & {
+  /**
+   * Those that happened at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp from_time = 1;
+   */
+  fromTime?: Timestamp | undefined;
+
+  /**
+   * And before this one. Left out: up to now.
+   *
+   * @generated from field: google.protobuf.Timestamp to_time = 2;
+   */
+  toTime?: Timestamp | undefined;
+
+  /**
+   * The types, as `event_types` of a webhook. Empty: those that the webhook gets.
+   *
+   * @generated from field: repeated string types = 3;
+   */
+  types: string[];
+
+  /**
+   * Leaves out those that the webhook was delivered within the last week.
+   *
+   * @generated from field: bool only_undelivered = 4;
+   */
+  onlyUndelivered: boolean;
+};
+
+/**
+ * Events of a time.
+ *
+ * @generated from message muster.v1.EventRange
+ */
+export type EventRangeJson = {
+  /**
+   * Those that happened at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp from_time = 1;
+   */
+  fromTime?: TimestampJson;
+
+  /**
+   * And before this one. Left out: up to now.
+   *
+   * @generated from field: google.protobuf.Timestamp to_time = 2;
+   */
+  toTime?: TimestampJson;
+
+  /**
+   * The types, as `event_types` of a webhook. Empty: those that the webhook gets.
+   *
+   * @generated from field: repeated string types = 3;
+   */
+  types?: string[];
+
+  /**
+   * Leaves out those that the webhook was delivered within the last week.
+   *
+   * @generated from field: bool only_undelivered = 4;
+   */
+  onlyUndelivered?: boolean;
+};
+
+/**
+ * Describes the message muster.v1.EventRange.
+ * Use `create(EventRangeSchema)` to create a new message.
+ */
+export const EventRangeSchema: GenMessage<EventRange, {jsonType: EventRangeJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 19);
+
+/**
+ * What RedeliverEvent takes.
+ *
+ * @generated from message muster.v1.RedeliverEventRequest
+ */
+export type RedeliverEventRequest = Message<"muster.v1.RedeliverEventRequest"> & {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId: string;
+
+  /**
+   * Which events.
+   *
+   * @generated from oneof muster.v1.RedeliverEventRequest.which
+   */
+  which: {
+    /**
+     * The one with this id, of whatever type. EVENT_NOT_FOUND.
+     *
+     * @generated from field: string event_id = 2;
+     */
+    value: string;
+    case: "eventId";
+  } | {
+    /**
+     * Those of a time.
+     *
+     * @generated from field: muster.v1.EventRange range = 3;
+     */
+    value: EventRange;
+    case: "range";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * `next_page_token` of the answer before, for the same webhook and range; empty: from its beginning.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * What RedeliverEvent takes.
+ *
+ * @generated from message muster.v1.RedeliverEventRequest
+ */
+export type RedeliverEventRequestJson = {
+  /**
+   * The id of the webhook.
+   *
+   * @generated from field: string webhook_id = 1;
+   */
+  webhookId?: string;
+
+  /**
+   * The one with this id, of whatever type. EVENT_NOT_FOUND.
+   *
+   * @generated from field: string event_id = 2;
+   */
+  eventId?: string;
+
+  /**
+   * Those of a time.
+   *
+   * @generated from field: muster.v1.EventRange range = 3;
+   */
+  range?: EventRangeJson;
+
+  /**
+   * `next_page_token` of the answer before, for the same webhook and range; empty: from its beginning.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.RedeliverEventRequest.
+ * Use `create(RedeliverEventRequestSchema)` to create a new message.
+ */
+export const RedeliverEventRequestSchema: GenMessage<RedeliverEventRequest, {jsonType: RedeliverEventRequestJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 20);
+
+/**
+ * What RedeliverEvent answers.
+ *
+ * @generated from message muster.v1.RedeliverEventResponse
+ */
+export type RedeliverEventResponse = Message<"muster.v1.RedeliverEventResponse"> & {
+  /**
+   * How many deliveries are pending by this call. Those that were pending before are not counted.
+   *
+   * @generated from field: int32 delivery_count = 1;
+   */
+  deliveryCount: number;
+
+  /**
+   * Asks to go on with the range: a call takes up to 1,000 events. Empty: that was all.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * What RedeliverEvent answers.
+ *
+ * @generated from message muster.v1.RedeliverEventResponse
+ */
+export type RedeliverEventResponseJson = {
+  /**
+   * How many deliveries are pending by this call. Those that were pending before are not counted.
+   *
+   * @generated from field: int32 delivery_count = 1;
+   */
+  deliveryCount?: number;
+
+  /**
+   * Asks to go on with the range: a call takes up to 1,000 events. Empty: that was all.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message muster.v1.RedeliverEventResponse.
+ * Use `create(RedeliverEventResponseSchema)` to create a new message.
+ */
+export const RedeliverEventResponseSchema: GenMessage<RedeliverEventResponse, {jsonType: RedeliverEventResponseJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event_service, 21);
+
+/**
  * Tells a project's events in the order they happened, to whoever asks and to whoever listens. Events are kept for the project's
  * `event_retention`.
  *
@@ -943,6 +1297,29 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof DeleteWebhookRequestSchema;
     output: typeof DeleteWebhookResponseSchema;
+  },
+  /**
+   * Lists the deliveries of a webhook, the newest first: what is pending, what failed and why, and what succeeded within the last week. One that is
+   * delivered again is new. Reasons: WEBHOOK_NOT_FOUND, REQUEST_INVALID (a page token of another list).
+   *
+   * @generated from rpc muster.v1.EventService.ListDeliveries
+   */
+  listDeliveries: {
+    methodKind: "unary";
+    input: typeof ListDeliveriesRequestSchema;
+    output: typeof ListDeliveriesResponseSchema;
+  },
+  /**
+   * Delivers events again to a webhook, or for the first time what it did not get: one event, or those of a time, as long as they are kept. Each gets a
+   * new three days of attempts, and the same `webhook-id`. One whose delivery is pending is left as it is, so a call may be repeated.
+   * Reasons: WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED, EVENT_NOT_FOUND, REQUEST_INVALID (a page token of another range).
+   *
+   * @generated from rpc muster.v1.EventService.RedeliverEvent
+   */
+  redeliverEvent: {
+    methodKind: "unary";
+    input: typeof RedeliverEventRequestSchema;
+    output: typeof RedeliverEventResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_muster_v1_event_service, 0);
