@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { auditCommand } from "./audit-commands.ts";
 import { CommandEnd } from "./command-end.ts";
+import { eventsCommand } from "./event-commands.ts";
 import { failureOf } from "./failure.ts";
 import type { Host } from "./host.ts";
 import { keyCommand } from "./key-commands.ts";
@@ -37,6 +38,7 @@ export async function runCommandLine(host: Host): Promise<number> {
     sealingCommand,
     auditCommand,
     userCommand,
+    eventsCommand,
     tokenCommand,
   ];
   for (const command of commands) program.addCommand(command(host));

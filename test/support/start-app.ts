@@ -12,7 +12,7 @@ import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { createIds } from "../../src/ids.ts";
 import { createLogger } from "../../src/logger.ts";
-import { createMetrics } from "../../src/rpc/metrics.ts";
+import { createMetrics, type Metrics } from "../../src/rpc/metrics.ts";
 import { createStreamRegistry } from "../../src/rpc/open-streams.ts";
 import { NO_TRACING } from "../../src/rpc/tracing.ts";
 import { testDatabase } from "./database.ts";
@@ -56,6 +56,7 @@ export interface TestApp {
   readonly db: Database;
   readonly config: Config;
   readonly clock: ReturnType<typeof createFakeClock>;
+  readonly metrics: Metrics;
   /** A client that calls with a credential; none: `.anonymous`. */
   client<S extends DescService>(service: S, credential?: string, headers?: Record<string, string>): Client<S>;
   /** A client that calls as the operator. */
@@ -69,6 +70,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const db = options.db ?? (await testDatabase());
   const clock = createFakeClock(Date.parse("2026-01-01T00:00:00Z"));
   const config = testConfig(db, options.config);
+  const metrics = createMetrics();
   const app = await createApp({
     config,
     publicUrl: "http://muster.test",
@@ -76,7 +78,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     clock: options.clock ?? clock,
     newId: createIds(options.clock ?? clock),
     logger: createLogger("silent"),
-    metrics: createMetrics(),
+    metrics,
     tracing: NO_TRACING,
     streams: createStreamRegistry(options.clock ?? clock),
   });
@@ -96,6 +98,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     db,
     config,
     clock,
+    metrics,
     client,
     operator,
     project: (settings) => makeProject({ client, operator }, settings),
