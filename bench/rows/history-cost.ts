@@ -16,7 +16,8 @@ const [HISTORY, RESULT] = [
   WITH_HISTORY.indexOf(", event as ("),
   WITH_HISTORY.lastIndexOf("\n    select ", WITH_HISTORY.lastIndexOf("union all")),
 ];
-const WITHOUT_HISTORY = WITH_HISTORY.slice(0, HISTORY) + WITH_HISTORY.slice(RESULT);
+/** The id of the event is a parameter all the same. */
+const WITHOUT_HISTORY = `${WITH_HISTORY.slice(0, HISTORY)}, unused as (select $6::uuid) ${WITH_HISTORY.slice(RESULT)}`;
 
 const CONNECTIONS = 8;
 const WRITES = 8_000;
