@@ -20,7 +20,7 @@ const [HISTORY, RESULT] = [
 const WITHOUT_HISTORY = `${WITH_HISTORY.slice(0, HISTORY)}, unused as (select $6::uuid) ${WITH_HISTORY.slice(RESULT)}`;
 
 const CONNECTIONS = 8;
-const WRITES = 8_000;
+const WRITES = 2_000;
 
 /** Writes new users over the connections. Gives the CPU of the database for each, in microseconds. */
 async function write(pool: pg.Pool, projectId: string, side: string, text: string, cpu: () => number): Promise<number> {
