@@ -50,6 +50,7 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
   const deletionPorts = {
     announceEnd: features.revocations.announceEnd,
     announceDeletion: features.presence.announceDeletion,
+    announceEvents: features.announceEvents,
   };
   const jobs = [
     ...userJobs({ ...ports, ...deletionPorts, tokenTtlMs: features.tokenTtlMs }),

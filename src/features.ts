@@ -66,7 +66,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const { notifier, listener, ...history } = hintsOf(ports, resources);
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
   guardStreams(streams, revocations);
-  const { announceEnd } = revocations;
+  const announce = { announceEnd: revocations.announceEnd, announceEvents };
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);
@@ -84,7 +84,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     projects,
     sealer,
     revocations,
-    suspensions: resources.use(startSuspensions({ db, clock, logger, announceEnd, endPresence: presence.end })),
+    suspensions: resources.use(startSuspensions({ db, clock, logger, ...announce, endPresence: presence.end })),
     ...{ egress, senders },
     attributes,
     accessKeys: createAccessKeyVerifier(db, clock),
@@ -95,7 +95,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     passwords,
     activity: resources.use(createActivity(db, clock, logger)),
     check,
-    externalUsers: createExternalUsers({ ...signInPorts, ...externalProfiles(check), keySets, announceEnd }),
+    externalUsers: createExternalUsers({ ...signInPorts, ...externalProfiles(check), keySets, ...announce }),
     pageTokens: createPageTokens(config.encryptionKeys),
     runningExports: createRunningExports(),
     deliveries: resources.use(deliveriesOf(ports, { listener, egress, sealer, ...history })),

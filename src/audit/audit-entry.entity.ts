@@ -9,7 +9,7 @@ export const AuditEntryEntity = defineEntity({
     transactionId: p.string().columnType("xid8").primary().defaultRaw("audit_place(pg_current_xact_id())"),
     sequence: p.bigint("number").autoincrement().primary().generated("identity"),
     createTime: p.datetime(),
-    /** The RPC, as `UserService/UpsertUser`, or the job, as `job/purge-guests`. */
+    /** The RPC, as `UserService/UpsertUser`, or the job, as `job/guests`. */
     method: p.text(),
     /** `operator`, `system`, `user`, `anonymous` or `server`. */
     actorKind: p.text(),

@@ -11,7 +11,7 @@ export interface Act {
 
 /** The facts of an act. */
 export interface ActFacts {
-  /** The RPC, as `UserService/UpsertUser`, or the job, as `job/purge-guests`. */
+  /** The RPC, as `UserService/UpsertUser`, or the job, as `job/guests`. */
   readonly method: string;
   readonly actor_kind: "operator" | "system" | "user" | "anonymous" | "server";
   /** The id of the access key, or of the user. */
@@ -29,6 +29,6 @@ export const actOf = (facts: ActFacts, committed: Act["committed"]): Act => ({
   committed,
 });
 
-/** What the server does by itself; `method` as `job/purge-guests`. */
+/** What the server does by itself; `method` as `job/guests`. */
 export const serverAct = (method: string, committed: Act["committed"]): Act =>
   actOf({ method, actor_kind: "server" }, committed);

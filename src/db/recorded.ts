@@ -1,7 +1,7 @@
 import type { QueryResultRow } from "pg";
 import type { Act } from "./act.ts";
 import type { Database } from "./orm.ts";
-import { query, type Statement } from "./statement.ts";
+import { query, type Statement, type Values } from "./statement.ts";
 
 /** A statement that changes a project and says in the same breath who does it: its text takes the facts of the act. */
 export interface RecordedStatement extends Statement {
@@ -30,10 +30,24 @@ export async function write<Row extends QueryResultRow>(
   { pool }: Pick<Database, "pool">,
   { projectId, signal, act }: WriteScope,
   statement: RecordedStatement,
-  values: unknown[] | (() => unknown[]),
+  values: Values,
 ): Promise<Row[]> {
-  const all = typeof values === "function" ? () => [...values(), act.facts] : [...values, act.facts];
-  const rows = await query<Row>(pool, statement, all, signal);
+  const rows = await query<Row>(pool, statement, withFacts(values, act), signal);
   act.committed(projectId);
   return rows;
 }
+
+/** The same of a statement that changes whatever projects there are: its rows say which. */
+export async function writeAnywhere<Row extends QueryResultRow & { readonly projectId: string }>(
+  { pool }: Pick<Database, "pool">,
+  { signal, act }: Omit<WriteScope, "projectId">,
+  statement: RecordedStatement,
+  values: Values,
+): Promise<Row[]> {
+  const rows = await query<Row>(pool, statement, withFacts(values, act), signal);
+  for (const projectId of new Set(rows.map((row) => row.projectId))) act.committed(projectId);
+  return rows;
+}
+
+const withFacts = (values: Values, { facts }: Act): Values =>
+  typeof values === "function" ? () => [...values(), facts] : [...values, facts];

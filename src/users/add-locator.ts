@@ -1,4 +1,4 @@
-import type { ProjectScope } from "./find-user.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { changeLocators, type LocatorPorts } from "./held-locators.ts";
 import { isSameLocator, type LocatorInput } from "./locator.ts";
 import type { UserKey } from "./user-key.ts";
@@ -10,7 +10,7 @@ import type { UserRow } from "./user-statements.ts";
  */
 export function addLocator(
   ports: LocatorPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   locator: LocatorInput,
   verified: boolean,

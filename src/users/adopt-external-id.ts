@@ -1,11 +1,11 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
-import { query, type Statement } from "../db/statement.ts";
+import { type RecordedStatement, recorded, type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
-import { appendEventSql } from "../events/append-event.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import type { NewId } from "../ids.ts";
 import { emailKey } from "./email-address.ts";
-import type { ProjectScope } from "./find-user.ts";
 
 /** Whose external id is to become `externalId`: who holds `email` as its own. */
 export interface Adoption {
@@ -23,7 +23,7 @@ const verifiedSql = (user: string): string =>
   `${user}.locators @> jsonb_build_array(jsonb_build_object('type', 'email', 'key', $2::text, 'verified', true))`;
 
 /** $1 project, $2 the email as it is compared, $3 external id, $4 time, $5 event id. */
-const ADOPT: Statement = {
+const ADOPT: RecordedStatement = recorded({
   name: "users_adopt_external_id",
   text: `
     with holder as materialized (
@@ -44,10 +44,17 @@ const ADOPT: Statement = {
       userId: "adopted.id",
       data: "jsonb_build_object('user_id', adopted.id, 'external_id', adopted.external_id, 'subject', adopted.external_id)",
       createTime: "$4::timestamptz",
+      origin: ORIGIN_OF_ACT,
+    })}), audit as (${appendAuditSql({
+      from: "adopted",
+      projectId: "$1::uuid",
+      userId: "adopted.id",
+      details: `'{"changed": ["external_id"]}'::jsonb`,
+      createTime: "$4::timestamptz",
     })})
     select verified, external_id = $3 as same, external_id = id::text as free, exists (select from owner) as owned,
       exists (select from adopted) as adopted from holder`,
-};
+});
 
 interface Found extends Record<string, unknown> {
   readonly verified: boolean;
@@ -63,12 +70,12 @@ interface Found extends Record<string, unknown> {
  */
 export async function adoptExternalId(
   { db, clock, newId }: { readonly db: Pick<Database, "pool">; readonly clock: Clock; readonly newId: NewId },
-  { projectId, signal }: ProjectScope,
+  scope: WriteScope,
   { email, externalId }: Adoption,
 ): Promise<AdoptionOutcome> {
   try {
-    const values = [projectId, emailKey(email), externalId, new Date(clock.now()), newId()];
-    const [found] = await query<Found>(db.pool, ADOPT, values, signal);
+    const values = [scope.projectId, emailKey(email), externalId, new Date(clock.now()), newId()];
+    const [found] = await write<Found>(db, scope, ADOPT, values);
     if (!found) return "CHANGED";
     if (found.adopted || found.same) return "ADOPTED";
     if (!found.verified) return "UNVERIFIED";

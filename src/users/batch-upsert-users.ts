@@ -4,6 +4,7 @@ import { MusterError } from "../errors.ts";
 import { maskOf, PROFILE_COLUMNS } from "./profile.ts";
 import { INSERT_USERS, UPSERT_USERS } from "./upsert-statements.ts";
 import {
+  changeDetails,
   forgetEndsAt,
   mayHaveEnded,
   type SettledUser,
@@ -126,9 +127,10 @@ async function many(ports: WritePorts, scope: WriteScope, items: Item[], results
 async function all(ports: WritePorts, scope: WriteScope, items: Item[], results: UpsertResult[]): Promise<boolean> {
   const { json, positions, hasPasswords } = recordsOf(ports, items);
   const { change, longestLifeMs } = items[0] as Item;
+  const details = changeDetails(change.fields, hasPasswords);
   const values = () => {
     const now = ports.clock.now();
-    const head = [scope.projectId, maskOf(change.fields), new Date(now), json, change.removedAttributes ?? []];
+    const head = [scope.projectId, maskOf(change.fields), new Date(now), json, change.removedAttributes ?? [], details];
     return hasPasswords ? [...head, forgetEndsAt(now, longestLifeMs)] : head;
   };
   const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;

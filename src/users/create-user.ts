@@ -1,9 +1,8 @@
-import { query, type Statement } from "../db/statement.ts";
+import { type RecordedStatement, type WriteScope, write } from "../db/recorded.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import { CREATE_USER, PROMOTE_GUEST } from "./create-user-statement.ts";
-import type { ProjectScope } from "./find-user.ts";
 import { requireLogin } from "./login.ts";
-import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
+import { fieldNamesOf, maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import type { UserPorts } from "./upsert-user.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -18,7 +17,7 @@ export interface NewUser {
 /** What else is done in the statement that makes a user. */
 export interface WithNewUser {
   /** Of `newUserStatement`. */
-  readonly statement: Statement;
+  readonly statement: RecordedStatement;
   /** What it takes beyond the user. */
   readonly values: readonly unknown[];
 }
@@ -31,7 +30,7 @@ export type CreateUserPorts = Pick<UserPorts, "db" | "clock" | "newId" | "attrib
  */
 export async function createUser(
   ports: CreateUserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: NewUser,
   { statement, values: more }: WithNewUser = { statement: CREATE_USER, values: [] },
 ): Promise<UserRow> {
@@ -40,7 +39,7 @@ export async function createUser(
   const { values } = await settleAttributes(ports.attributes, scope.projectId, input.change);
   const columns = PROFILE_COLUMNS.map((column) => column.value(values));
   const head = [scope.projectId, new Date(clock.now()), newId(), newId(), input.guest, input.passwordHash ?? null];
-  const [user] = await query<UserRow>(db.pool, statement, [...head, ...columns, ...more], scope.signal);
+  const [user] = await write<UserRow>(db, scope, statement, [...head, ...columns, ...more]);
   if (!user) throw new Error("a user was not made");
   return user;
 }
@@ -51,7 +50,7 @@ export async function createUser(
  */
 export async function promoteGuest(
   { db, clock, attributes }: CreateUserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   userId: string,
   asked: ProfileChange,
   passwordHash: string,
@@ -60,7 +59,8 @@ export async function promoteGuest(
   const change = await settleAttributes(attributes, scope.projectId, asked);
   const columns = PROFILE_COLUMNS.map((column) => column.value(change.values));
   const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), userId, passwordHash];
-  const values = [...head, ...columns, change.removedAttributes ?? []];
-  const [user] = await query<UserRow>(db.pool, PROMOTE_GUEST, values, scope.signal);
+  const details = { changed: ["guest", "password", ...fieldNamesOf(change.fields)] };
+  const values = [...head, ...columns, change.removedAttributes ?? [], JSON.stringify(details)];
+  const [user] = await write<UserRow>(db, scope, PROMOTE_GUEST, values);
   return user;
 }

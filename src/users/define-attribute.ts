@@ -1,13 +1,14 @@
 import { LockMode } from "@mikro-orm/core";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { transaction } from "../db/transaction.ts";
 import { invalid, MusterError } from "../errors.ts";
 import { AttributeDefinitionEntity } from "./attribute-definition.entity.ts";
 import { type AttributeDefinition, type AttributeDefinitions, definitionRecord } from "./attribute-definitions.ts";
-import { deleteValues } from "./delete-attribute-definition.ts";
-import type { ProjectScope } from "./find-user.ts";
+import { definitionTarget, deleteValues } from "./delete-attribute-definition.ts";
 
 /** A definition as a caller gives it. */
 export type NewAttributeDefinition = Omit<AttributeDefinition, "createTime" | "updateTime">;
@@ -28,11 +29,11 @@ const BATCH = 5_000;
  */
 export async function defineAttribute(
   { db, clock, attributes }: DefineAttributePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   input: NewAttributeDefinition,
 ): Promise<AttributeDefinition> {
   for (;;) {
-    const defined = await transaction(db, scope, (em) => define(em, scope.projectId, input, new Date(clock.now())));
+    const defined = await transaction(db, scope, (em) => define(em, scope, input, new Date(clock.now())));
     attributes.forget(scope.projectId);
     if (defined) return defined;
     // The one before is being deleted: none of its values may come up under the new one.
@@ -43,7 +44,7 @@ export async function defineAttribute(
 /** The definition as it is now; undefined: the values of the one before are still to go. */
 async function define(
   em: SqlEntityManager,
-  projectId: string,
+  { projectId, act }: WriteScope,
   input: NewAttributeDefinition,
   now: Date,
 ): Promise<AttributeDefinition | undefined> {
@@ -68,6 +69,8 @@ async function define(
   em.assign(definition, { ...columns, updateTime: now });
   em.persist(definition);
   await em.flush();
+  const target = definitionTarget(input.key);
+  await appendAudit(em, act, { projectId, target, details: { created: !before }, createTime: now });
   if (wasFilterable && !input.filterable) await emptyIndex(em, projectId, input.key);
   if (!wasFilterable && input.filterable) await fillIndex(em, projectId, input.key);
   return definitionRecord(definition);

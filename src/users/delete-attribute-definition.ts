@@ -1,27 +1,39 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { type RecordedStatement, recorded, type WriteScope, write } from "../db/recorded.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { DefineAttributePorts } from "./define-attribute.ts";
-import type { ProjectScope } from "./find-user.ts";
+
+/** What an audit entry calls a definition by. */
+export const definitionTarget = (key: string): string => `attribute_definition/${key}`;
+const targetSql = (key: string): string => `'${definitionTarget("")}' || ${key}`;
 
 /** Marks the definition, once all who are setting the attribute have committed; nobody sets it any more. $1 project, $2 key, $3 time. */
-const BEGIN: Statement = {
+const BEGIN: RecordedStatement = recorded({
   name: "attribute_definitions_begin_deletion",
   text: `
     with found as (
       select key, delete_time from attribute_definitions where project_id = $1 and key = $2 for update
-    )
-    update attribute_definitions d set delete_time = coalesce(d.delete_time, $3)
-    from found where d.project_id = $1 and d.key = found.key
-    returning d.key`,
-};
+    ), begun as (
+      update attribute_definitions d set delete_time = $3
+      from found where d.project_id = $1 and d.key = found.key and found.delete_time is null
+      returning d.key
+    ), audit as (${appendAuditSql({
+      from: "begun",
+      projectId: "$1::uuid",
+      target: targetSql("begun.key"),
+      createTime: "$3::timestamptz",
+    })})
+    select key from found`,
+});
 
 /**
  * Removes the next values, in the order in which batches of users are written. Only while the definition is being deleted: one that
  * was made since then keeps its values. $1 project, $2 key, $3 time, $4 the external id to go on after.
  */
-const REMOVE: Statement = {
+const REMOVE: RecordedStatement = recorded({
   name: "attribute_definitions_remove_values",
   text: `
     with doomed as materialized (
@@ -30,11 +42,20 @@ const REMOVE: Statement = {
       select u.id from doomed, users u
       where u.project_id = $1 and u.external_id > $4 and u.attributes ? $2
       order by u.external_id limit 1000 for no key update of u
-    )
-    update users u set attributes = u.attributes - $2, update_time = $3, version = u.version + 1
-    from batch where u.project_id = $1 and u.id = batch.id
-    returning u.external_id as "externalId"`,
-};
+    ), written as (
+      update users u set attributes = u.attributes - $2, update_time = $3, version = u.version + 1
+      from batch where u.project_id = $1 and u.id = batch.id
+      returning u.id, u.external_id
+    ), audit as (${appendAuditSql({
+      from: "written",
+      projectId: "$1::uuid",
+      userId: "written.id",
+      target: targetSql("$2::text"),
+      details: `'{"changed": ["attributes"]}'::jsonb`,
+      createTime: "$3::timestamptz",
+    })})
+    select external_id as "externalId" from written`,
+});
 
 /**
  * Deletes the definition once no value is left; gives a row where there still is one: another call took it from this one's batch
@@ -59,10 +80,10 @@ const END: Statement = {
  */
 export async function deleteAttributeDefinition(
   { db, clock, attributes }: DefineAttributePorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: string,
 ): Promise<void> {
-  const begun = await query(db.pool, BEGIN, [scope.projectId, key, new Date(clock.now())], scope.signal);
+  const begun = await write(db, scope, BEGIN, [scope.projectId, key, new Date(clock.now())]);
   attributes.forget(scope.projectId);
   if (begun.length === 0) throw new MusterError("ATTRIBUTE_DEFINITION_NOT_FOUND");
   await deleteValues({ db, clock }, scope, key);
@@ -71,13 +92,14 @@ export async function deleteAttributeDefinition(
 /** Removes the values of a definition that is being deleted, and then the definition itself. */
 export async function deleteValues(
   { db, clock }: { readonly db: Database; readonly clock: Clock },
-  { projectId, signal }: ProjectScope,
+  scope: WriteScope,
   key: string,
 ): Promise<void> {
+  const { projectId, signal } = scope;
   for (let isLeft = true; isLeft; ) {
     for (let after: string | undefined = ""; after !== undefined; ) {
       const values = [projectId, key, new Date(clock.now()), after];
-      const changed: { externalId: string }[] = await query(db.pool, REMOVE, values, signal);
+      const changed: { externalId: string }[] = await write(db, scope, REMOVE, values);
       after = changed
         .map(({ externalId }) => externalId)
         .toSorted(inBytes)

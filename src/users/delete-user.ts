@@ -1,8 +1,8 @@
-import { query } from "../db/statement.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { AnnounceDeletion } from "./announce-deletion.ts";
 import { DELETE_USER } from "./deletion-statements.ts";
-import { notFound, type ProjectScope, type UserIdentity } from "./find-user.ts";
+import { notFound, type UserIdentity } from "./find-user.ts";
 import { forgetEndsAt, type UserPorts } from "./upsert-user.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 
@@ -16,7 +16,7 @@ export interface DeletionPorts extends UserPorts {
  */
 export async function deleteUser(
   { db, clock, newId, projects, announceEnd, announceDeletion }: DeletionPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   byItself: boolean,
 ): Promise<void> {
@@ -25,7 +25,7 @@ export async function deleteUser(
   const now = clock.now();
   const identifier = KEYS[key.by].comparable(key.value);
   const values = [scope.projectId, new Date(now), identifier, newId(), forgetEndsAt(now, settings.tokenTtlMaxMs)];
-  const [gone] = await query<UserIdentity>(db.pool, DELETE_USER[key.by], values, scope.signal);
+  const [gone] = await write<UserIdentity & { projectId: string }>(db, scope, DELETE_USER[key.by], values);
   if (!gone) return notFound(db, scope, key);
   announceEnd();
   announceDeletion(scope.projectId, gone.id);

@@ -1,5 +1,6 @@
-import type { Statement } from "../db/statement.ts";
-import { appendEventSql } from "../events/append-event.ts";
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { type RecordedStatement, recorded } from "../db/recorded.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { guestTtlMsSql, tokenTtlMaxMsSql } from "../projects/projects.ts";
 import { endAccessSql } from "../revocations/revocations.ts";
 import { byKey, has } from "./user-statements.ts";
@@ -27,17 +28,25 @@ const deletionSql = (gone: string) => `
     userId: "id",
     data: "jsonb_build_object('user_id', id, 'external_id', external_id)",
     createTime: "$2::timestamptz",
+    origin: ORIGIN_OF_ACT,
+  })}), audit as (${appendAuditSql({
+    from: "gone",
+    projectId: "project_id",
+    userId: "id",
+    createTime: "$2::timestamptz",
   })})
   select project_id as "projectId", id, external_id as "externalId" from gone`;
 
 /** Deletes one user: $1 project, $2 time, $3 identifier, $4 event id, $5 when nothing is left that has not ended by itself. */
-export const DELETE_USER = byKey((by) => ({
-  name: `users_delete_by_${by}`,
-  text: deletionSql(`gone as (
+export const DELETE_USER = byKey((by) =>
+  recorded({
+    name: `users_delete_by_${by}`,
+    text: deletionSql(`gone as (
     delete from users where ${has(by, "$3")}
     returning project_id, id, external_id, $4::uuid as event_id, $5::timestamptz as forget_time
   )`),
-}));
+  }),
+);
 
 /** How many guests are deleted in one transaction. */
 export const GUEST_BATCH = 200;
@@ -47,7 +56,7 @@ export const GUEST_BATCH = 200;
  * lived no longer than this moment, $4 the life of a token in projects that do not say, in milliseconds. A user that somebody holds, to make
  * it a full one for instance, is left for the next run: whoever has it first decides.
  */
-export const DELETE_GUESTS: Statement = {
+export const DELETE_GUESTS: RecordedStatement = recorded({
   name: "users_delete_guests",
   text: deletionSql(`due as materialized (
     select project_id, id, ($1::uuid[])[row_number() over ()] as event_id,
@@ -65,4 +74,4 @@ export const DELETE_GUESTS: Statement = {
     delete from users u using due where u.project_id = due.project_id and u.id = due.id and u.guest
     returning u.project_id, u.id, u.external_id, due.event_id, due.forget_time
   )`),
-};
+});

@@ -1,10 +1,13 @@
 import { LockMode } from "@mikro-orm/core";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
+import type { Act } from "../db/act.ts";
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { transaction } from "../db/transaction.ts";
 import { MusterError } from "../errors.ts";
-import { notFound, type ProjectScope, requireUser } from "./find-user.ts";
+import { notFound, requireUser } from "./find-user.ts";
 import { type HeldLocator, isSameLocator, type LocatorKey, type LocatorType } from "./locator.ts";
 import { type User, UserEntity } from "./user.entity.ts";
 import type { UserKey } from "./user-key.ts";
@@ -18,7 +21,7 @@ export interface LocatorPorts {
 /** Does work under the lock of a user's row, in one transaction. USER_NOT_FOUND, USER_DELETED. */
 export async function withLockedUser<T>(
   db: Database,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   work: (em: SqlEntityManager, user: User) => Promise<T> | T,
 ): Promise<T> {
@@ -37,19 +40,32 @@ export async function withLockedUser<T>(
  */
 export function changeLocators(
   { db, clock }: LocatorPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   change: (held: readonly HeldLocator[]) => readonly HeldLocator[] | undefined,
 ): Promise<UserRow> {
-  return withLockedUser(db, scope, key, (_, user) => {
+  return withLockedUser(db, scope, key, async (em, user) => {
     const held = change(user.locators);
-    if (held) hold(user, held, new Date(clock.now()));
+    if (held) await changeHeld(em, scope.act, user, held, new Date(clock.now()));
     return user;
   });
 }
 
+/** Changes what a user holds, and says so. */
+export async function changeHeld(
+  em: SqlEntityManager,
+  act: Act,
+  user: User,
+  locators: readonly HeldLocator[],
+  now: Date,
+): Promise<void> {
+  hold(user, locators, now);
+  const { projectId, id: userId } = user;
+  await appendAudit(em, act, { projectId, userId, details: { changed: ["locators"] }, createTime: now });
+}
+
 /** What a user holds, with the profile's email and phone, which are those of the primary locators. */
-export function hold(user: User, locators: readonly HeldLocator[], now: Date): void {
+function hold(user: User, locators: readonly HeldLocator[], now: Date): void {
   const primary = (type: LocatorType) => locators.find((held) => held.type === type && held.primary);
   const email = primary("email");
   const phone = primary("phone");

@@ -1,6 +1,6 @@
-import { query } from "../db/statement.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
-import { type ProjectScope, requireUser } from "./find-user.ts";
+import { requireUser } from "./find-user.ts";
 import type { SuspensionPorts } from "./suspend-user.ts";
 import { LIFT_SUSPENSION } from "./suspension-statements.ts";
 import type { UserKey } from "./user-key.ts";
@@ -13,13 +13,13 @@ import type { UserRow } from "./user-statements.ts";
  */
 export async function liftSuspension(
   { db, clock, newId }: SuspensionPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   suspensionId: string,
 ): Promise<UserRow> {
   const { id } = await requireUser(db, scope, key);
   const values = [scope.projectId, new Date(clock.now()), id, newId(), suspensionId];
-  const [user] = await query<UserRow>(db.pool, LIFT_SUSPENSION, values, scope.signal);
+  const [user] = await write<UserRow>(db, scope, LIFT_SUSPENSION, values);
   if (!user) {
     await requireUser(db, scope, { by: "id", value: id });
     throw new MusterError("SUSPENSION_NOT_FOUND");

@@ -83,6 +83,12 @@ export const PROFILE_COLUMNS: readonly ProfileColumn[] = [
 /** The fields, in the order of their bits in a statement's mask. */
 export const PROFILE_FIELDS: readonly ProfileField[] = [...new Set(PROFILE_COLUMNS.map(({ field }) => field))];
 
+/** The fields by their names in the contract: what an audit entry says of a change. */
+export const fieldNamesOf = (fields: ReadonlySet<ProfileField>): string[] =>
+  PROFILE_FIELDS.filter((field) => fields.has(field)).map((field) =>
+    field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+  );
+
 /** The bits of the fields that a change writes. */
 export const maskOf = (fields: ReadonlySet<ProfileField>): number =>
   PROFILE_FIELDS.reduce((mask, field, bit) => (fields.has(field) ? mask | (1 << bit) : mask), 0);

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
+import { type Act, serverAct } from "../db/act.ts";
 import type { Database } from "../db/orm.ts";
-import { query } from "../db/statement.ts";
+import { writeAnywhere } from "../db/recorded.ts";
 import type { NewId } from "../ids.ts";
 import { type AnnounceEnd, beforeTimeAt, forgetAfter } from "../revocations/revocations.ts";
 import type { AnnounceDeletion } from "./announce-deletion.ts";
@@ -14,6 +15,7 @@ export interface PurgePorts {
   readonly tokenTtlMs: number;
   readonly announceEnd: AnnounceEnd;
   readonly announceDeletion: AnnounceDeletion;
+  readonly announceEvents: Act["committed"];
 }
 
 /**
@@ -22,11 +24,12 @@ export interface PurgePorts {
  */
 export async function purgeGuests(ports: PurgePorts, signal: AbortSignal): Promise<void> {
   const { db, clock, newId, tokenTtlMs, announceEnd, announceDeletion } = ports;
+  const scope = { signal, act: serverAct("job/guests", ports.announceEvents) };
   for (let count = GUEST_BATCH; count === GUEST_BATCH; ) {
     const now = clock.now();
     const eventIds = Array.from({ length: GUEST_BATCH }, newId);
     const values = [eventIds, new Date(now), forgetAfter(beforeTimeAt(now).getTime()), tokenTtlMs];
-    const gone = await query<{ projectId: string; id: string }>(db.pool, DELETE_GUESTS, values, signal);
+    const gone = await writeAnywhere<{ projectId: string; id: string }>(db, scope, DELETE_GUESTS, values);
     if (gone.length > 0) announceEnd();
     for (const { projectId, id } of gone) announceDeletion(projectId, id);
     count = gone.length;

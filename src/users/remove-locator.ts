@@ -1,4 +1,4 @@
-import type { ProjectScope } from "./find-user.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { changeLocators, type LocatorPorts, requireHeld } from "./held-locators.ts";
 import type { LocatorKey } from "./locator.ts";
 import type { UserKey } from "./user-key.ts";
@@ -10,7 +10,7 @@ import type { UserRow } from "./user-statements.ts";
  */
 export function removeLocator(
   ports: LocatorPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   locator: LocatorKey,
 ): Promise<UserRow> {

@@ -1,11 +1,13 @@
 import { LockMode } from "@mikro-orm/core";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../audit/append-audit.ts";
+import type { Act } from "../db/act.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
 import type { Sealer } from "../sealing.ts";
 import type { Senders } from "../senders/senders.ts";
 import { mailboxOf } from "./email-address.ts";
-import type { ProjectScope } from "./find-user.ts";
 import { type LocatorPorts, requireHeld, withLockedUser } from "./held-locators.ts";
 import type { HeldLocator, LocatorKey } from "./locator.ts";
 import { LocatorCodeEntity } from "./locator-code.entity.ts";
@@ -30,7 +32,7 @@ const BETWEEN_MS = 30_000;
  */
 export async function requestLocatorVerification(
   ports: VerificationPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   locator: LocatorKey,
 ): Promise<void> {
@@ -39,7 +41,8 @@ export async function requestLocatorVerification(
   const held = await withLockedUser(db, scope, key, async (em, user) => {
     const address = requireHeld(user.locators, locator);
     if (address.type === "phone" && !senders.sms) throw new MusterError("SMS_NOT_CONFIGURED");
-    if (!address.verified) await keepCode(ports, em, { ...address, userId: user.id, projectId: scope.projectId }, code);
+    if (!address.verified)
+      await keepCode(ports, em, scope.act, { ...address, userId: user.id, projectId: scope.projectId }, code);
     return address;
   });
   if (!held.verified) await send(ports, scope.projectId, held, code);
@@ -50,6 +53,7 @@ type Subject = HeldLocator & { readonly userId: string; readonly projectId: stri
 async function keepCode(
   { clock, sealer }: VerificationPorts,
   em: SqlEntityManager,
+  act: Act,
   subject: Subject,
   code: string,
 ): Promise<void> {
@@ -81,6 +85,7 @@ async function keepCode(
   };
   if (last) em.assign(last, row);
   else em.create(LocatorCodeEntity, row);
+  await appendAudit(em, act, { projectId, userId, details: { type }, createTime: new Date(now) });
 }
 
 function refuse(retryAfterMs: number): never {

@@ -1,10 +1,11 @@
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import { query } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { hashOf, urlOf } from "./avatars/avatar-address.ts";
 import { HAS_AVATAR } from "./avatars/avatar-statements.ts";
 import type { Avatars } from "./avatars/avatars.ts";
-import { getUser, type ProjectScope, requireUser } from "./find-user.ts";
+import { getUser, requireUser } from "./find-user.ts";
 import type { UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -19,7 +20,7 @@ export interface SetAvatarPorts {
  */
 export async function setAvatar(
   { db, avatars }: SetAvatarPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   image: Uint8Array,
 ): Promise<UserRow> {

@@ -1,8 +1,10 @@
+import { appendAudit } from "../audit/append-audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import type { WriteScope } from "../db/recorded.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
 import { type AnnounceEnd, beforeTimeAt, endAccess, forgetAfter } from "../revocations/revocations.ts";
-import { type ProjectScope, requireUser } from "./find-user.ts";
+import { requireUser } from "./find-user.ts";
 import { withLockedUser } from "./held-locators.ts";
 import { keepPassword } from "./passwords/keep-password.ts";
 import type { Passwords } from "./passwords/passwords.ts";
@@ -23,11 +25,11 @@ export interface SetPasswordPorts {
  */
 export async function setPassword(
   { db, clock, projects, passwords, announceEnd }: SetPasswordPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   password: string,
 ): Promise<UserRow> {
-  const { projectId, signal } = scope;
+  const { projectId, signal, act } = scope;
   const { settings } = await projects.get(projectId);
   const { id: userId } = await requireUser(db, scope, key);
   const phc = await passwords.hash(password, signal);
@@ -36,6 +38,7 @@ export async function setPassword(
     const time = new Date(clock.now());
     held.updateTime = time;
     held.version += 1;
+    await appendAudit(em, act, { projectId, userId, details: { changed: ["password"] }, createTime: time });
     const before = await keepPassword(em, { projectId, userId, phc, time });
     if (before === undefined) return { user: held, ended: false };
     const beforeTime = beforeTimeAt(time.getTime());

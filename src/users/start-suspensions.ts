@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from "../clock.ts";
+import { type Act, serverAct } from "../db/act.ts";
 import { answerWithin } from "../db/answer-within.ts";
 import type { Database } from "../db/orm.ts";
+import { writeAnywhere } from "../db/recorded.ts";
 import { query } from "../db/statement.ts";
 import type { Logger } from "../logger.ts";
 import type { AnnounceEnd } from "../revocations/revocations.ts";
@@ -13,6 +15,7 @@ export interface SuspensionStartPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly announceEnd: AnnounceEnd;
+  readonly announceEvents: Act["committed"];
   readonly endPresence: EndPresence;
 }
 
@@ -37,6 +40,7 @@ export interface SuspensionStarts extends AsyncDisposable {
 /** Looks at once, and from then on, for suspensions that start. */
 export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts {
   const { db, clock, logger, announceEnd } = ports;
+  const act = serverAct("job/suspensions", ports.announceEvents);
   let closed = false;
   let timer: Disposable | undefined;
   let looking: Promise<void> | undefined;
@@ -59,7 +63,7 @@ export function startSuspensions(ports: SuspensionStartPorts): SuspensionStarts 
     ending = Promise.all([ending, presence.over]);
     await presence.soon;
     const columns = [due.map(({ projectId }) => projectId), due.map(({ userId }) => userId)];
-    const starting = query(db.pool, START_SUSPENSIONS, [new Date(clock.now()), ...columns]);
+    const starting = writeAnywhere(db, { act }, START_SUSPENSIONS, [new Date(clock.now()), ...columns]);
     await answerWithin(systemClock, LOST_MS, starting);
     announceEnd();
   }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import { query } from "../db/statement.ts";
 import { invalid } from "../errors.ts";
 import type { NewId } from "../ids.ts";
@@ -40,7 +41,7 @@ export interface NewSuspension {
  */
 export async function suspendUser(
   ports: SuspensionPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   { reason, startAt = ports.clock.now(), endAt, blocksSignIn }: NewSuspension,
 ): Promise<UserRow> {
@@ -55,7 +56,7 @@ export async function suspendUser(
   };
   const { id } = await requireUser(db, scope, key);
   const values = [scope.projectId, new Date(clock.now()), id, newId(), JSON.stringify(suspension)];
-  const [user] = await query<UserRow>(db.pool, SUSPEND_USER, values, scope.signal);
+  const [user] = await write<UserRow>(db, scope, SUSPEND_USER, values);
   if (!user) {
     await requireUser(db, scope, { by: "id", value: id });
     throw invalid("suspension", `the user has ${MOST_SUSPENSIONS} suspensions already`);

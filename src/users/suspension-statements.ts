@@ -1,10 +1,22 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { type RecordedStatement, recorded } from "../db/recorded.ts";
 import type { Statement } from "../db/statement.ts";
-import { appendEventSql } from "../events/append-event.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { endAccessSql, validFromSql } from "../revocations/revocations.ts";
 import { AS_ROW, qualified } from "./user-statements.ts";
 
 /** The most suspensions of one user. */
 export const MOST_SUSPENSIONS = 100;
+
+/** Says of a user, in an event and in an audit entry, what became of a suspension of it: the parts of a `with`. */
+const toldSql = (suspensionId: string, event: string): string =>
+  `event as (${event}), audit as (${appendAuditSql({
+    from: "written",
+    projectId: "$1::uuid",
+    userId: "written.id",
+    target: `'suspension/' || ${suspensionId}`,
+    createTime: "$2::timestamptz",
+  })})`;
 
 const event = (type: string, from: string, suspension: string) =>
   appendEventSql({
@@ -15,13 +27,14 @@ const event = (type: string, from: string, suspension: string) =>
     userId: "written.id",
     data: `jsonb_build_object('user_id', written.id, 'external_id', written.external_id, 'suspension', ${suspension})`,
     createTime: "$2::timestamptz",
+    origin: ORIGIN_OF_ACT,
   });
 
 /**
  * Adds a suspension, pending if it is to end what the user is signed in by, and says so; gives no row where there is no room: $1 project,
  * $2 time, $3 user, $4 event id, $5 suspension.
  */
-export const SUSPEND_USER: Statement = {
+export const SUSPEND_USER: RecordedStatement = recorded({
   name: "users_suspend",
   text: `
     with written as (
@@ -34,16 +47,16 @@ export const SUSPEND_USER: Statement = {
       from written cross join jsonb_to_record($5::jsonb)
         as s (id uuid, start_time timestamptz, end_time timestamptz, blocks_sign_in boolean)
       where s.blocks_sign_in and coalesce(s.end_time > $2, true)
-    ), event as (${event("user.suspended", "written", "$5::jsonb")})
+    ), ${toldSql("($5::jsonb ->> 'id')", event("user.suspended", "written", "$5::jsonb"))}
     select ${AS_ROW} from written`,
-};
+});
 
 /**
  * Takes a suspension away and says so; gives no row where there is none: $1 project, $2 time, $3 user, $4 event id, $5 id of
  * the suspension. Of any number of calls that race for one, the first to have the row writes: the others find it without. One that has
  * begun ends what it is to end nevertheless.
  */
-export const LIFT_SUSPENSION: Statement = {
+export const LIFT_SUSPENSION: RecordedStatement = recorded({
   name: "users_lift_suspension",
   text: `
     with found as (
@@ -57,30 +70,31 @@ export const LIFT_SUSPENSION: Statement = {
       returning ${qualified("u")}
     ), pending as (
       delete from pending_suspensions where project_id = $1 and id = $5::uuid and start_time > $2
-    ), event as (${event("user.suspension_lifted", "written cross join found", "found.suspension")})
+    ), ${toldSql("$5::text", event("user.suspension_lifted", "written cross join found", "found.suspension"))}
     select ${AS_ROW} from written`,
-};
+});
 
 /** The longest life that a project can give a token: nobody looks at the project's setting when a suspension starts. */
 const FORGET_AFTER = "interval '366 days'";
 
 /**
  * SQL that ends what the users are signed in by whose suspensions started by $1, each once, whoever comes first. What was there at $1 is
- * dead then: since the start nothing was issued, unless the suspension is over already. Gives how many started.
+ * dead then: since the start nothing was issued, unless the suspension is over already. Gives the projects of those users.
  */
-const startSql = (name: string, due: string) => ({
+const startSql = (name: string, due: string, also = "") => ({
   name,
   text: `
     with due as (
       delete from pending_suspensions where ${due}
-      returning project_id, user_id, least(greatest(start_time, $1), coalesce(end_time, 'infinity')) as time
+      returning project_id, id, user_id, least(greatest(start_time, $1), coalesce(end_time, 'infinity')) as time
     ), started as (
-      select project_id, user_id, date_trunc('second', max(time)) + interval '1 second' as before_time from due
+      select project_id, user_id, jsonb_agg(id) as suspensions,
+        date_trunc('second', max(time)) + interval '1 second' as before_time from due
       group by project_id, user_id order by project_id, user_id
     ), written as (
       update users u set tokens_valid_from = ${validFromSql("u", "started.before_time")}
       from started where u.project_id = started.project_id and u.id = started.user_id
-      returning u.project_id, u.id, u.tokens_valid_from as before_time
+      returning u.project_id, u.id, u.tokens_valid_from as before_time, started.suspensions
     ), ended as (${endAccessSql({
       from: "written",
       projectId: "project_id",
@@ -88,23 +102,32 @@ const startSql = (name: string, due: string) => ({
       cause: "USER_SUSPENDED",
       forgetAfterTime: `before_time + ${FORGET_AFTER}`,
       createTime: "$1::timestamptz",
-    })})
-    select (select count(*) from due)::int as started`,
+    })}) ${also}
+    select distinct project_id as "projectId" from written`,
 });
 
-/** Starts one suspension that is due: $1 time, $2 project, $3 suspension. */
+/** Starts one suspension that is due, as a part of what gave it, whose audit entry says so: $1 time, $2 project, $3 suspension. */
 export const START_SUSPENSION: Statement = startSql(
   "users_start_suspension",
   "project_id = $2 and id = $3 and start_time <= $1",
 );
 
-/** Starts those that are due, of the given users: $1 time, $2 projects, $3 users. */
-export const START_SUSPENSIONS: Statement = startSql(
-  "users_start_suspensions",
-  `(project_id, id) in (
+/** Starts those that are due, of the given users, and says so in an audit entry of each: $1 time, $2 projects, $3 users. */
+export const START_SUSPENSIONS: RecordedStatement = recorded(
+  startSql(
+    "users_start_suspensions",
+    `(project_id, id) in (
     select p.project_id, p.id from pending_suspensions p
     join unnest($2::uuid[], $3::uuid[]) as u (project_id, user_id) using (project_id, user_id)
     where p.start_time <= $1 for update of p skip locked)`,
+    `, audit as (${appendAuditSql({
+      from: "written",
+      projectId: "project_id",
+      userId: "id",
+      details: "jsonb_build_object('suspensions', suspensions)",
+      createTime: "$1::timestamptz",
+    })})`,
+  ),
 );
 
 /** Whose suspensions are due, by $1 time, at most $2 of them, and when the next one is. */

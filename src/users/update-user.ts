@@ -1,12 +1,12 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
-import { query } from "../db/statement.ts";
+import { type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
-import { notFound, type ProjectScope } from "./find-user.ts";
+import { notFound } from "./find-user.ts";
 import { requireLogin } from "./login.ts";
-import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
+import { fieldNamesOf, maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 import { UPDATE_USER, type UserRow } from "./user-statements.ts";
 
@@ -23,27 +23,23 @@ export interface UpdateUserPorts {
  */
 export async function updateUser(
   { db, clock, attributes }: UpdateUserPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   asked: ProfileChange,
   version?: number,
 ): Promise<UserRow> {
   await requireLogin(db, scope, asked);
   const change = await settleAttributes(attributes, scope.projectId, asked);
-  const [row] = await query<UserRow & { written: boolean }>(
-    db.pool,
-    UPDATE_USER[key.by],
-    [
-      scope.projectId,
-      maskOf(change.fields),
-      new Date(clock.now()),
-      KEYS[key.by].comparable(key.value),
-      version ?? null,
-      ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
-      change.removedAttributes ?? [],
-    ],
-    scope.signal,
-  );
+  const [row] = await write<UserRow & { written: boolean }>(db, scope, UPDATE_USER[key.by], [
+    scope.projectId,
+    maskOf(change.fields),
+    new Date(clock.now()),
+    KEYS[key.by].comparable(key.value),
+    version ?? null,
+    ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
+    change.removedAttributes ?? [],
+    JSON.stringify({ changed: fieldNamesOf(change.fields) }),
+  ]);
   if (!row) return notFound(db, scope, key);
   const { written, ...user } = row;
   if (!written && version !== undefined && version !== user.version) throw new MusterError("ETAG_MISMATCH");

@@ -85,6 +85,8 @@ interface UpsertParts {
   readonly removed: string;
   /** Where the time is after which the end of access may be forgotten; undefined: no passwords are kept. */
   readonly forgetAfterTime: string | undefined;
+  /** What an audit entry tells of a user that was there. */
+  readonly details: string;
 }
 
 /**
@@ -111,7 +113,7 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
       from: "written",
       projectId: "$1::uuid",
       userId: "written.id",
-      details: "jsonb_build_object('created', written.created)",
+      details: `case when written.created then '{"created": true}' else ${parts.details}::jsonb end`,
       createTime: "$3::timestamptz",
     })})
     select ${AS_ROW}, case when created then 'created' else 'changed' end as outcome from written
@@ -124,7 +126,7 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
 const AFTER_PROFILE = PROFILE_COLUMNS.length + 7;
 
 function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: boolean }): RecordedStatement {
-  const input = `input as materialized (select $5::text as external_id, $${AFTER_PROFILE + 1}::text as password_hash),`;
+  const input = `input as materialized (select $5::text as external_id, $${AFTER_PROFILE + 2}::text as password_hash),`;
   // The lock keeps a user there until the end of the statement, which otherwise might make it anew.
   const held = "held as (select from users where project_id = $1 and external_id = $5 for update),";
   const profile = PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ");
@@ -138,13 +140,15 @@ function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: b
       eventFrom: "written",
       eventId: "$6::uuid",
       removed: `$${AFTER_PROFILE}`,
-      forgetAfterTime: passwords ? `$${AFTER_PROFILE + 2}` : undefined,
+      forgetAfterTime: passwords ? `$${AFTER_PROFILE + 3}` : undefined,
+      details: `$${AFTER_PROFILE + 1}`,
     }),
   });
 }
 
 /**
- * One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove; `withPassword` then
+ * One user: $4 id, $5 external id, $6 event id, then the profile columns, then the keys of the attributes to remove and what an audit
+ * entry tells of a change; `withPassword` then
  * takes the hash and the time after which an end of access may be forgotten. `existing` writes a user that is there, and makes none.
  */
 export const UPSERT_USER = {
@@ -172,14 +176,15 @@ function upsertUsers({ passwords }: { passwords: boolean }): RecordedStatement {
       eventFrom: "written join input using (external_id)",
       eventId: "input.event_id",
       removed: "$5",
-      forgetAfterTime: passwords ? "$6" : undefined,
+      forgetAfterTime: passwords ? "$7" : undefined,
+      details: "$6",
     }),
   });
 }
 
 /**
  * Many users of one mask, each once: $4 a JSON array of {id, external_id, event_id, …profile columns}, `withPasswords` of
- * {…, password_hash} too, $5 the keys of the attributes to remove; $6 as `withPassword` takes it. Locks in the order of external ids.
+ * {…, password_hash} too, $5 the keys of the attributes to remove, $6 what an audit entry tells of a change; $7 as `withPassword` takes it. Locks in the order of external ids.
  */
 export const UPSERT_USERS = {
   plain: upsertUsers({ passwords: false }),

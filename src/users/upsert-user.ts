@@ -10,7 +10,7 @@ import { settleAttributes } from "./attributes-change.ts";
 import type { ProjectScope } from "./find-user.ts";
 import { requireLogin } from "./login.ts";
 import { parsePasswordHash } from "./passwords/password-hash.ts";
-import { maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
+import { fieldNamesOf, maskOf, PROFILE_COLUMNS, type ProfileChange, type ProfileField } from "./profile.ts";
 import { UPSERT_USER } from "./upsert-statements.ts";
 import type { UserRow } from "./user-statements.ts";
 
@@ -90,11 +90,12 @@ export async function writeUser(
 ): Promise<UpsertedUser> {
   const id = newId();
   const profile = PROFILE_COLUMNS.map((column) => column.value(change.values));
+  const details = changeDetails(change.fields, passwordHash !== undefined);
   const values = () => {
     const now = clock.now();
     const head = [scope.projectId, maskOf(change.fields), new Date(now), id, externalId || id, newId()];
     const password = passwordHash === undefined ? [] : [passwordHash, forgetEndsAt(now, longestLifeMs)];
-    return [...head, ...profile, change.removedAttributes ?? [], ...password];
+    return [...head, ...profile, change.removedAttributes ?? [], details, ...password];
   };
   const statement = statementFor(mayCreate, passwordHash !== undefined);
   for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -106,6 +107,10 @@ export async function writeUser(
   }
   throw new MusterError("CONFLICT");
 }
+
+/** What an audit entry tells of a change of a user that is there, as JSON: the fields that were written. */
+export const changeDetails = (fields: ReadonlySet<ProfileField>, password: boolean): string =>
+  JSON.stringify({ created: false, changed: [...fieldNamesOf(fields), ...(password ? ["password"] : [])] });
 
 /** When it may be forgotten that now all of a user's access ended. */
 export const forgetEndsAt = (now: number, longestLifeMs: number): Date =>

@@ -1,3 +1,4 @@
+import { serverAct } from "../db/act.ts";
 import { query } from "../db/statement.ts";
 import { expiredRowsJob } from "../jobs/expired-rows.ts";
 import type { Job } from "../jobs/job.ts";
@@ -22,8 +23,10 @@ export const userJobs = (ports: PurgePorts): Job[] => [
 ];
 
 /** Goes on where the deletion of an attribute definition broke off. */
-async function finishDeletions({ db, clock }: PurgePorts, signal: AbortSignal): Promise<void> {
+async function finishDeletions({ db, clock, announceEvents }: PurgePorts, signal: AbortSignal): Promise<void> {
   const text = "select project_id, key from attribute_definitions where delete_time is not null";
   const begun = await query<{ project_id: string; key: string }>(db.pool, { text }, [], signal);
-  for (const { project_id: projectId, key } of begun) await deleteValues({ db, clock }, { projectId, signal }, key);
+  const act = serverAct("job/attribute-deletions", announceEvents);
+  for (const { project_id: projectId, key } of begun)
+    await deleteValues({ db, clock }, { projectId, signal, act }, key);
 }

@@ -1,3 +1,5 @@
+import { appendAuditSql } from "../audit/append-audit.ts";
+import { recorded } from "../db/recorded.ts";
 import type { NamedStatement, Statement } from "../db/statement.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
@@ -76,8 +78,8 @@ export function assignments(mask: string, now: string, incoming: (column: string
 
 type By = UserKey["by"];
 /** A statement for each way of naming a user. */
-export const byKey = (make: (by: By) => NamedStatement): Record<By, NamedStatement> =>
-  Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, NamedStatement>;
+export const byKey = <S extends Statement>(make: (by: By) => S): Record<By, S> =>
+  Object.fromEntries((Object.keys(KEYS) as By[]).map((by) => [by, make(by)])) as Record<By, S>;
 
 /** SQL that holds for the one user of project $1 that has an identifier. */
 export function has(by: By, identifier: string): string {
@@ -125,7 +127,7 @@ export const DELETED_AMONG: NamedStatement = {
 
 /**
  * Changes one user if it has the version (null: any): $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
- * columns, then the keys of the attributes to remove. Gives the user as it is now and whether it was written.
+ * columns, then the keys of the attributes to remove and what the audit entry tells of the change. Gives the user as it is now and whether it was written.
  */
 export const UPDATE_USER = byKey((by) => {
   const parameter = (name: string) => {
@@ -134,15 +136,21 @@ export const UPDATE_USER = byKey((by) => {
   };
   const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter, `$${PROFILE_COLUMNS.length + 6}`);
   const at = has(by, "$4");
-  return {
+  return recorded({
     name: `users_update_by_${by}`,
     text: `
       with written as (
         update users u set ${set} where u.${at} and ($5::int is null or u.version = $5) and ${changes}
         returning ${qualified("u")}
-      )
+      ), audit as (${appendAuditSql({
+        from: "written",
+        projectId: "$1::uuid",
+        userId: "written.id",
+        details: `$${PROFILE_COLUMNS.length + 7}::jsonb`,
+        createTime: "$3::timestamptz",
+      })})
       select ${AS_ROW}, true as written from written
       union all
       select ${AS_ROW}, false from users where ${at} and not exists (select from written)`,
-  };
+  });
 });

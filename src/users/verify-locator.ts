@@ -1,9 +1,9 @@
 import { LockMode } from "@mikro-orm/core";
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { WriteScope } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
 import type { Sealer } from "../sealing.ts";
-import type { ProjectScope } from "./find-user.ts";
-import { hold, type LocatorPorts, requireHeld, withLockedUser } from "./held-locators.ts";
+import { changeHeld, type LocatorPorts, requireHeld, withLockedUser } from "./held-locators.ts";
 import type { LocatorKey } from "./locator.ts";
 import { LocatorCodeEntity } from "./locator-code.entity.ts";
 import { type CodeSubject, isCode, MOST_TRIES } from "./locator-code.ts";
@@ -16,7 +16,7 @@ import type { UserRow } from "./user-statements.ts";
  */
 export async function verifyLocator(
   { db, clock, sealer }: LocatorPorts & { readonly sealer: Sealer },
-  scope: ProjectScope,
+  scope: WriteScope,
   key: UserKey,
   locator: LocatorKey,
   code: string,
@@ -26,11 +26,8 @@ export async function verifyLocator(
     const now = new Date(clock.now());
     const address = requireHeld(user.locators, locator);
     if (!(await useCode(sealer, em, { ...address, projectId, userId: user.id }, code, now))) return undefined;
-    hold(
-      user,
-      user.locators.map((it) => (it === address ? { ...it, verified: true } : it)),
-      now,
-    );
+    const held = user.locators.map((it) => (it === address ? { ...it, verified: true } : it));
+    await changeHeld(em, scope.act, user, held, now);
     return user;
   });
   if (!verified) throw new MusterError("VERIFICATION_CODE_INVALID");

@@ -11,7 +11,14 @@ import { byLogin, guest, ME, PASSWORD, refresh, signUp } from "./sessions-fixtur
 const app = await startApp();
 const { client, clock, db, project } = app;
 const own = await project();
-const purgePorts = { db, newId: createIds(clock), tokenTtlMs: 0, announceEnd: () => {}, announceDeletion: () => {} };
+const purgePorts = {
+  db,
+  newId: createIds(clock),
+  tokenTtlMs: 0,
+  announceEnd: () => {},
+  announceDeletion: () => {},
+  announceEvents: () => {},
+};
 const signUpAs = (request: object, credential?: string) =>
   client(SessionService, credential).signUp({ projectId: own.id, password: PASSWORD, ...request });
 const isIn = async (token = "") => (await client(UserService, token).getUser(ME)).user?.id;

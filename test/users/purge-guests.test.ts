@@ -36,7 +36,7 @@ beforeEach(() => {
 function purgePorts(over: Partial<PurgePorts> = {}) {
   const announced: string[] = [];
   const announceDeletion = (_: string, userId: string) => void announced.push(userId);
-  const announce = { announceEnd: () => {}, announceDeletion };
+  const announce = { announceEnd: () => {}, announceDeletion, announceEvents: () => {} };
   return { announced, db, clock, newId: createIds(clock), tokenTtlMs: HOUR, ...announce, ...over };
 }
 
@@ -211,7 +211,7 @@ test("the guests of a project are found by their index, however many users there
     select p.id, gen_random_uuid(), 'u' || n, n % 100 = 0, now() - n * interval '1 minute', now()
     from p, generate_series(1, 2000) n`);
   await roll.pool.query("analyze users, projects");
-  const values = [[createIds(clock)()], new Date(), new Date(), HOUR];
+  const values = [[createIds(clock)()], new Date(), new Date(), HOUR, "{}"];
   const explain = { text: `explain (format json) ${DELETE_GUESTS.text}` };
   const [row] = await query(roll.pool, explain, values);
   const plan = JSON.stringify(row);

@@ -1,6 +1,7 @@
+import type { WriteScope } from "../../db/recorded.ts";
 import { MusterError } from "../../errors.ts";
 import type { JsonObject } from "../../tokens/strict-json.ts";
-import { createUser, type ProjectScope } from "../../users/users.ts";
+import { createUser } from "../../users/users.ts";
 import { toldOfUserData } from "../user-data.ts";
 import { CREATE_WITH_IDENTITY } from "./identity-statements.ts";
 import type { ProvenSignIn, ProviderSignInPorts } from "./sign-in-with-provider.ts";
@@ -24,7 +25,7 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
  */
 export async function createWithIdentity(
   ports: ProviderSignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   { identity, proven }: ProvenSignIn,
   refused: Refused,
 ): Promise<string | undefined> {

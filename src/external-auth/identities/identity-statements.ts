@@ -1,5 +1,6 @@
+import { appendAuditSql } from "../../audit/append-audit.ts";
 import type { Statement } from "../../db/statement.ts";
-import { appendEventSql } from "../../events/append-event.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../../events/append-event.ts";
 import { blockedSql, newUserStatement } from "../../users/users.ts";
 
 /** What is known of an identity that somebody proves, and of the email it comes with. */
@@ -67,6 +68,14 @@ export const CREATE_WITH_IDENTITY = newUserStatement(
     userId: "written.id",
     data: `jsonb_build_object('user_id', written.id, 'external_id', written.external_id,
       'provider', linked.provider_id, 'subject', linked.subject)`,
+    createTime: "$2::timestamptz",
+    origin: ORIGIN_OF_ACT,
+  })}), linked_audit as (${appendAuditSql({
+    from: "linked cross join written",
+    projectId: "$1::uuid",
+    userId: "written.id",
+    target: "'identity/' || linked.provider_id",
+    details: `'{"linked": true}'::jsonb`,
     createTime: "$2::timestamptz",
   })})`,
 );

@@ -1,6 +1,7 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import type { WriteScope } from "../../db/recorded.ts";
 import { MusterError, type Reason } from "../../errors.ts";
-import { blockedSql, type LockedUser, type ProjectScope, withLockedUser } from "../../users/users.ts";
+import { blockedSql, type LockedUser, withLockedUser } from "../../users/users.ts";
 import { holdsVerifiedSql } from "./identity-statements.ts";
 import { link } from "./link.ts";
 import type { IdentityPorts } from "./link-identity.ts";
@@ -12,7 +13,7 @@ import type { ProvenIdentity } from "./proven-identity.ts";
  */
 export async function linkByEmail(
   { db, clock, newId }: IdentityPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   holderId: string,
   identity: ProvenIdentity,
   emailKey: string,
@@ -23,7 +24,7 @@ export async function linkByEmail(
       const { blocked, holds } = await standing(em, user, emailKey, now);
       if (!holds) return false;
       if (blocked) throw new MusterError("USER_SUSPENDED");
-      await link(em, user, identity, { newId, now, lastSignInTime: now });
+      await link(em, user, identity, { act: scope.act, newId, now, lastSignInTime: now });
       return true;
     });
   } catch (error) {

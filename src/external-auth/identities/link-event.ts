@@ -1,6 +1,7 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
+import { appendAudit } from "../../audit/append-audit.ts";
 import type { Act } from "../../db/act.ts";
-import { appendEvent, type NewEvent } from "../../events/append-event.ts";
+import { appendEvent } from "../../events/append-event.ts";
 import type { NewId } from "../../ids.ts";
 import type { LockedUser } from "../../users/users.ts";
 import type { Identity } from "./identity.entity.ts";
@@ -9,29 +10,30 @@ import type { Identity } from "./identity.entity.ts";
 export interface LinkChange {
   readonly user: LockedUser;
   readonly identity: Pick<Identity, "providerId" | "subject">;
+  readonly act: Act;
   readonly newId: NewId;
   readonly now: Date;
-  readonly act?: Act;
+  /** The fields of the user that changed with it. */
+  readonly changed?: readonly string[];
 }
 
-/** Appends `identity.linked` in the transaction of `em`. */
+/** Appends `identity.linked` and an audit entry in the transaction of `em`. */
 export const tellLinked = (em: SqlEntityManager, change: LinkChange): Promise<void> =>
-  appendEvent(em, { ...aboutLink(change), type: "identity.linked" });
+  tell(em, { ...change, type: "identity.linked", linked: true });
 
-/** Appends `identity.unlinked` in the transaction of `em`. */
+/** Appends `identity.unlinked` and an audit entry in the transaction of `em`. */
 export const tellUnlinked = (em: SqlEntityManager, change: LinkChange): Promise<void> =>
-  appendEvent(em, { ...aboutLink(change), type: "identity.unlinked" });
+  tell(em, { ...change, type: "identity.unlinked", linked: false });
 
-const aboutLink = ({ user, identity, newId, now, act }: LinkChange): Omit<NewEvent, "type"> => ({
-  projectId: user.projectId,
-  id: newId(),
-  userId: user.id,
-  data: {
-    user_id: user.id,
-    external_id: user.externalId,
-    provider: identity.providerId,
-    subject: identity.subject,
-  },
-  ...(act && { act }),
-  createTime: now,
-});
+async function tell(
+  em: SqlEntityManager,
+  { user, identity, act, newId, now, changed, type, linked }: LinkChange & { type: string; linked: boolean },
+): Promise<void> {
+  const { projectId, id: userId, externalId } = user;
+  const { providerId, subject } = identity;
+  const data = { user_id: userId, external_id: externalId, provider: providerId, subject };
+  await appendEvent(em, { projectId, id: newId(), type, userId, data, act, createTime: now });
+  // What the provider calls the user is the user's own, and no part of it.
+  const target = `identity/${providerId}`;
+  await appendAudit(em, act, { projectId, userId, target, details: { linked, changed }, createTime: now });
+}

@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import type { WriteScope } from "../../db/recorded.ts";
 import type { NewId } from "../../ids.ts";
-import { type ProjectScope, requireUser, type UserKey, withLockedUser } from "../../users/users.ts";
+import { requireUser, type UserKey, withLockedUser } from "../../users/users.ts";
 import type { Presented, ProveUser } from "../verify-credential.ts";
 import type { Identity } from "./identity.entity.ts";
 import { link } from "./link.ts";
@@ -26,7 +27,7 @@ export interface LinkInput {
  * user. Linking again changes nothing. USER_NOT_FOUND, USER_DELETED, PROVIDER_NOT_FOUND, EXTERNAL_JWT_INVALID, PROVIDER_UNAVAILABLE,
  * IDENTITY_TAKEN, IDENTITIES_FULL.
  */
-export async function linkIdentity(ports: IdentityPorts, scope: ProjectScope, input: LinkInput): Promise<Identity> {
+export async function linkIdentity(ports: IdentityPorts, scope: WriteScope, input: LinkInput): Promise<Identity> {
   const { db, clock, newId } = ports;
   const { providerId, proof } = input;
   // Before the provider is asked: a credential may be good for one time only.
@@ -34,6 +35,6 @@ export async function linkIdentity(ports: IdentityPorts, scope: ProjectScope, in
   const proven = "subject" in proof ? { ...proof, userData: {} } : await ports.proveUser(scope, providerId, proof);
   const identity = provenIdentity(providerId, proven);
   return withLockedUser(db, scope, { by: "id", value: id }, (em, user) =>
-    link(em, user, identity, { newId, now: new Date(clock.now()), lastSignInTime: null }),
+    link(em, user, identity, { act: scope.act, newId, now: new Date(clock.now()), lastSignInTime: null }),
   );
 }

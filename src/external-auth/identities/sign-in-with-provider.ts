@@ -2,7 +2,7 @@ import type { WriteScope } from "../../db/recorded.ts";
 import { query } from "../../db/statement.ts";
 import { MusterError } from "../../errors.ts";
 import { type Client, createGrant, type SessionPorts, type SignedIn } from "../../sessions/sessions.ts";
-import type { AttributeDefinitions, ProjectScope } from "../../users/users.ts";
+import type { AttributeDefinitions } from "../../users/users.ts";
 import type { ProfilePorts, ProvenUser } from "../proven-user.ts";
 import type { Presented } from "../verify-credential.ts";
 import { createWithIdentity, type Refused } from "./create-with-identity.ts";
@@ -56,7 +56,7 @@ interface Settled {
 const MOST_TRIES = 8;
 
 /** The user that an identity is one of. What others do at the same time has it look again: of any number of first sign-ins one makes the user. */
-async function settle(ports: ProviderSignInPorts, scope: ProjectScope, signIn: ProvenSignIn): Promise<Settled> {
+async function settle(ports: ProviderSignInPorts, scope: WriteScope, signIn: ProvenSignIn): Promise<Settled> {
   const refused: Refused = new Map();
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const userId = await findUser(ports, scope, signIn);
@@ -72,7 +72,7 @@ async function settle(ports: ProviderSignInPorts, scope: ProjectScope, signIn: P
 /** The user that has an identity, or is given it by its email; undefined: nobody has. */
 async function findUser(
   ports: ProviderSignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   signIn: ProvenSignIn,
 ): Promise<string | undefined> {
   const { identity, emailKey } = signIn;
@@ -96,7 +96,7 @@ async function findUser(
 /** Keeps what the provider says now, and that the user signed in, at most once a minute. */
 async function touch(
   { db }: ProviderSignInPorts,
-  scope: ProjectScope,
+  scope: WriteScope,
   found: FoundIdentity & { readonly userId: string },
   { providerId, subject, email, emailVerified }: ProvenIdentity,
   now: number,

@@ -1,9 +1,10 @@
 import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import type { WriteScope } from "../../db/recorded.ts";
 import { invalid, MusterError } from "../../errors.ts";
 import type { NewId } from "../../ids.ts";
-import { type LockedUser, type ProjectScope, type UserKey, withLockedUser } from "../../users/users.ts";
+import { type LockedUser, type UserKey, withLockedUser } from "../../users/users.ts";
 import { type Identity, IdentityEntity } from "./identity.entity.ts";
 import { tellUnlinked } from "./link-event.ts";
 
@@ -26,7 +27,7 @@ export interface UnlinkInput {
  * Takes an identity from a user, with `identity.unlinked`; one that the user does not have is taken already. Its sessions go on. The lock of its row has
  * any number of calls at once leave a way in. LAST_IDENTITY, USER_NOT_FOUND, USER_DELETED; REQUEST_INVALID where several are meant.
  */
-export async function unlinkIdentity(ports: UnlinkPorts, scope: ProjectScope, input: UnlinkInput): Promise<void> {
+export async function unlinkIdentity(ports: UnlinkPorts, scope: WriteScope, input: UnlinkInput): Promise<void> {
   const { db, clock, newId } = ports;
   const { providerId, subject } = input;
   const hasExternalKey = await ports.hasExternalKey(scope.projectId);
@@ -38,7 +39,7 @@ export async function unlinkIdentity(ports: UnlinkPorts, scope: ProjectScope, in
     if (!identity) return;
     if (!(await hasOtherWayIn(em, user, identity, hasExternalKey))) throw new MusterError("LAST_IDENTITY");
     em.remove(identity);
-    await tellUnlinked(em, { user, identity, newId, now: new Date(clock.now()) });
+    await tellUnlinked(em, { act: scope.act, user, identity, newId, now: new Date(clock.now()) });
   });
 }
 

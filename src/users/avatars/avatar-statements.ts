@@ -1,3 +1,5 @@
+import { appendAuditSql } from "../../audit/append-audit.ts";
+import { type RecordedStatement, recorded } from "../../db/recorded.ts";
 import type { Statement } from "../../db/statement.ts";
 import type { AvatarSize } from "./avatar-images.ts";
 
@@ -14,24 +16,36 @@ const writeSql = (from: string) => `
     on conflict (project_id, user_id) do update set hash = excluded.hash, create_time = excluded.create_time,
       object_id = excluded.object_id, image_64 = excluded.image_64, image_256 = excluded.image_256, image_512 = excluded.image_512
     returning user_id
-  )
-  update users set avatar_url = $5, update_time = $3, version = version + 1
-  from written where project_id = $1 and id = written.user_id
-  returning id`;
+  ), changed as (
+    update users set avatar_url = $5, update_time = $3, version = version + 1
+    from written where project_id = $1 and id = written.user_id
+    returning id
+  ), ${toldSql("changed")}
+  select id from changed`;
+
+/** Says in an audit entry whose avatar changed: a part of a `with`. */
+const toldSql = (from: string) =>
+  `audit as (${appendAuditSql({
+    from,
+    projectId: "$1::uuid",
+    userId: `${from}.id`,
+    details: `'{"changed": ["avatar_url"]}'::jsonb`,
+    createTime: "$3::timestamptz",
+  })})`;
 
 /** An avatar whose images stand in its row: $6 to $8 the images, from the smallest. */
-export const WRITE_IMAGES: Statement = {
+export const WRITE_IMAGES: RecordedStatement = recorded({
   name: "avatars_write_images",
   text: writeSql("source as (select null::uuid, $6::bytea, $7::bytea, $8::bytea)"),
-};
+});
 
 /** An avatar whose images are objects: $6 the object, which must still be reserved and then is so no longer. */
-export const WRITE_OBJECT: Statement = {
+export const WRITE_OBJECT: RecordedStatement = recorded({
   name: "avatars_write_object",
   text: writeSql(`claimed as (
     delete from avatar_removals using owner where project_id = $1 and object_id = $6 and attempts = 0 returning object_id
   ), source as (select object_id, null::bytea, null::bytea, null::bytea from claimed)`),
-};
+});
 
 /** Whether a user has this avatar at this address: $1 project, $2 user, $3 hash, $4 URL. */
 export const HAS_AVATAR: Statement = {
@@ -62,19 +76,21 @@ function readStatement(size: AvatarSize): Statement {
 }
 
 /** Takes a user's avatar and its `avatar_url` away: $1 project, $2 user, $3 time. Gives the user if it is there. */
-export const DELETE_AVATAR: Statement = {
+export const DELETE_AVATAR: RecordedStatement = recorded({
   name: "avatars_delete",
   text: `
     with owner as (
       select id, avatar_url from users where project_id = $1 and id = $2 for update
     ), gone as (
       delete from avatars using owner where project_id = $1 and user_id = owner.id
+      returning user_id as id
     ), cleared as (
       update users set avatar_url = null, update_time = $3, version = version + 1
       from owner where project_id = $1 and users.id = owner.id and owner.avatar_url is not null
-    )
+      returning users.id
+    ), changed as (select id from gone union select id from cleared), ${toldSql("changed")}
     select id from owner`,
-};
+});
 
 /** Notes an object before it is made, so that it is removed if no avatar comes to name it: $1 project, $2 object, $3 when. */
 export const RESERVE_OBJECT: Statement = {

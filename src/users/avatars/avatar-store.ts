@@ -1,3 +1,4 @@
+import type { WriteScope } from "../../db/recorded.ts";
 import type { ProjectScope } from "../find-user.ts";
 import type { AvatarImages, AvatarSize } from "./avatar-images.ts";
 
@@ -17,7 +18,7 @@ export interface AvatarStore {
    * Makes these the images of the user, in place of those before, and sets `avatar_url`: all of it or nothing. Gives whether there
    * is such a user. STORAGE_UNAVAILABLE.
    */
-  write(scope: ProjectScope, avatar: NewAvatar): Promise<boolean>;
+  write(scope: WriteScope, avatar: NewAvatar): Promise<boolean>;
   /** Whether the avatar of this hash is some user's. STORAGE_UNAVAILABLE. */
   has(scope: ProjectScope, hash: string): Promise<boolean>;
   /** One size of the avatar of this hash; undefined if it is no user's. STORAGE_UNAVAILABLE. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import { write } from "../../db/recorded.ts";
 import { query } from "../../db/statement.ts";
 import type { ProjectScope } from "../find-user.ts";
 import { AVATAR_SIZES } from "./avatar-images.ts";
@@ -22,10 +23,10 @@ export function createPostgresAvatarStore({
   readonly clock: Clock;
 }): AvatarStore {
   return {
-    async write({ projectId, signal }, { userId, hash, images, url }) {
+    async write(scope, { userId, hash, images, url }) {
       const bytes = AVATAR_SIZES.map((size) => Buffer.from(images[size]));
-      const values = [projectId, userId, new Date(clock.now()), hash, url, ...bytes];
-      return (await query(db.pool, WRITE_IMAGES, values, signal)).length > 0;
+      const values = [scope.projectId, userId, new Date(clock.now()), hash, url, ...bytes];
+      return (await write(db, scope, WRITE_IMAGES, values)).length > 0;
     },
     has: (scope, hash) => knowsAvatar(db, scope, hash),
     async read({ projectId, signal }, hash, size) {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
+import { write } from "../../db/recorded.ts";
 import { query } from "../../db/statement.ts";
 import { MusterError } from "../../errors.ts";
 import type { NewId } from "../../ids.ts";
@@ -47,7 +48,7 @@ export function createS3AvatarStore({ db, clock, newId, bucket }: S3AvatarStoreP
       await query(db.pool, RESERVE_OBJECT, [projectId, objectId, dueTime], signal);
       await upload(scope, objectId, images);
       const values = [projectId, userId, new Date(clock.now()), hash, url, objectId];
-      return (await query(db.pool, WRITE_OBJECT, values, signal)).length > 0;
+      return (await write(db, scope, WRITE_OBJECT, values)).length > 0;
     },
     has: (scope, hash) => knowsAvatar(db, scope, hash),
     async read({ projectId, signal }, hash, size) {
