@@ -10,3 +10,6 @@ export const floorAct = (method: string): string =>
     address: "127.0.0.1",
     request_id: randomUUID(),
   } satisfies ActFacts);
+
+/** What the audit entry of a changed user tells of the change, for floors that run the same statement. */
+export const FLOOR_DETAILS = JSON.stringify({ created: false, changed: ["name"] });

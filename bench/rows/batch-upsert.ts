@@ -9,7 +9,7 @@ import {
 import { createIds } from "../../src/ids.ts";
 import { UPSERT_USERS } from "../../src/users/upsert-statements.ts";
 import type { UserRow } from "../../src/users/user-statements.ts";
-import { floorAct } from "../harness/floor-act.ts";
+import { FLOOR_DETAILS, floorAct } from "../harness/floor-act.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools, Side } from "../harness/row.ts";
 import { userNumber } from "../harness/tenant.ts";
@@ -71,7 +71,7 @@ function batchFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
       ...(passwordHash && { password_hash: passwordHash }),
       ...columnsOf(user as User),
     }));
-    const head = [projectId, BENCH_MASK, new Date(now), JSON.stringify(records), []];
+    const head = [projectId, BENCH_MASK, new Date(now), JSON.stringify(records), [], FLOOR_DETAILS];
     // When an end of access may be forgotten: nobody here had any.
     const values = [...head, ...(hasPasswords ? [new Date(now)] : []), floorAct("UserService/BatchUpsertUsers")];
     const { rows } = await pool.query<UserRow & { outcome: string }>({

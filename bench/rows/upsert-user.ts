@@ -9,7 +9,7 @@ import {
 import { createIds } from "../../src/ids.ts";
 import { UPSERT_USER } from "../../src/users/upsert-statements.ts";
 import type { UserRow } from "../../src/users/user-statements.ts";
-import { floorAct } from "../harness/floor-act.ts";
+import { FLOOR_DETAILS, floorAct } from "../harness/floor-act.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools, Side } from "../harness/row.ts";
 import { userNumber } from "../harness/tenant.ts";
@@ -79,7 +79,7 @@ function upsertFloor({ projectId }: World, { pool }: FloorTools): FloorHandler {
   return async (message) => {
     const { externalId, user } = fromBinary(UpsertUserRequestSchema, message);
     const head = [projectId, BENCH_MASK, new Date(), newId(), externalId, newId()];
-    const values = [...head, ...profileValues(user as User), [], floorAct("UserService/UpsertUser")];
+    const values = [...head, ...profileValues(user as User), [], FLOOR_DETAILS, floorAct("UserService/UpsertUser")];
     const { rows } = await pool.query<UserRow & { outcome: string }>({
       ...UPSERT_USER.plain,
       values,

@@ -47,7 +47,8 @@ export const appendEventSql = (event: {
   where?: string;
   projectId: string;
   id: string;
-  type: string;
+  /** One of two where that depends on the row. */
+  type: string | { readonly when: string; readonly then: string; readonly otherwise: string };
   userId: string;
   data: string;
   createTime: string;
@@ -55,5 +56,8 @@ export const appendEventSql = (event: {
   origin?: string;
 }): string => `
   insert into events (project_id, id, type, user_id, data, origin, create_time)
-  select ${event.projectId}, ${event.id}, '${event.type}', ${event.userId}, ${event.data}, ${event.origin ?? "null"}, ${event.createTime}
+  select ${event.projectId}, ${event.id}, ${typeSql(event.type)}, ${event.userId}, ${event.data}, ${event.origin ?? "null"}, ${event.createTime}
   from ${event.from} ${event.where ? `where ${event.where}` : ""}`;
+
+const typeSql = (type: Parameters<typeof appendEventSql>[0]["type"]): string =>
+  typeof type === "string" ? `'${type}'` : `case when ${type.when} then '${type.then}' else '${type.otherwise}' end`;

@@ -4,7 +4,7 @@ import type { WriteScope } from "../db/recorded.ts";
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { beforeTimeAt, endAccess, forgetAfter } from "../revocations/revocations.ts";
-import { keepPassword, markVerified, withLockedUser } from "../users/users.ts";
+import { keepPassword, markVerified, tellUpdated, withLockedUser } from "../users/users.ts";
 import { tellOfChange } from "./change-password.ts";
 import type { ResetPorts } from "./request-password-reset.ts";
 import { forgetResets, resetDigest } from "./reset-token.ts";
@@ -26,7 +26,7 @@ export async function resetPassword(
   token: string,
   password: string,
 ): Promise<void> {
-  const { db, clock, projects, passwords } = ports;
+  const { db, clock, newId, projects, passwords } = ports;
   const { projectId, signal, act } = scope;
   const { settings } = await projects.get(projectId);
   const digest = resetDigest(token);
@@ -45,6 +45,7 @@ export async function resetPassword(
     if (emailKey === undefined || !verified) throw new MusterError("RESET_TOKEN_INVALID");
     // Until now anybody may have used the user under an email of somebody else, and linked what would still let it in.
     if (verified.isNews) await ports.disownIdentities(em, act, held, emailKey, now);
+    if (verified.isNews) await tellUpdated(em, act, { projectId, userId, eventId: newId(), now });
     const changed = ["password", ...(verified.isNews ? ["locators"] : [])];
     await appendAudit(em, act, { projectId, userId, details: { changed }, createTime: now });
     await keepPassword(em, { projectId, userId, phc, time: now });

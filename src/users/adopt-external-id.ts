@@ -6,6 +6,8 @@ import { MusterError } from "../errors.ts";
 import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import type { NewId } from "../ids.ts";
 import { emailKey } from "./email-address.ts";
+import { updatedEventSql } from "./user-events.ts";
+import { qualified } from "./user-statements.ts";
 
 /** Whose external id is to become `externalId`: who holds `email` as its own. */
 export interface Adoption {
@@ -22,7 +24,7 @@ export type AdoptionOutcome = "ADOPTED" | "UNVERIFIED" | "CONTESTED" | "CHANGED"
 const verifiedSql = (user: string): string =>
   `${user}.locators @> jsonb_build_array(jsonb_build_object('type', 'email', 'key', $2::text, 'verified', true))`;
 
-/** $1 project, $2 the email as it is compared, $3 external id, $4 time, $5 event id. */
+/** $1 project, $2 the email as it is compared, $3 external id, $4 time, $5 and $6 event ids. */
 const ADOPT: RecordedStatement = recorded({
   name: "users_adopt_external_id",
   text: `
@@ -35,7 +37,7 @@ const ADOPT: RecordedStatement = recorded({
       update users u set external_id = $3, guest = false, update_time = $4::timestamptz, version = u.version + 1
       from holder where u.project_id = $1 and u.id = holder.id and u.external_id = u.id::text and ${verifiedSql("u")}
         and not exists (select from owner)
-      returning u.id, u.external_id
+      returning ${qualified("u")}
     ), event as (${appendEventSql({
       from: "adopted",
       projectId: "$1::uuid",
@@ -45,6 +47,10 @@ const ADOPT: RecordedStatement = recorded({
       data: "jsonb_build_object('user_id', adopted.id, 'external_id', adopted.external_id, 'subject', adopted.external_id)",
       createTime: "$4::timestamptz",
       origin: ORIGIN_OF_ACT,
+    })} returning true as told), updated as (${updatedEventSql({
+      from: "adopted as written cross join event",
+      id: "$6::uuid",
+      createTime: "$4::timestamptz",
     })}), audit as (${appendAuditSql({
       from: "adopted",
       projectId: "$1::uuid",
@@ -65,7 +71,7 @@ interface Found extends Record<string, unknown> {
 }
 
 /**
- * Gives the user that holds a verified email an external id in place of the one it was made with, its own id, with `identity.linked`: one
+ * Gives the user that holds a verified email an external id in place of the one it was made with, its own id, with `identity.linked` and `user.updated`: one
  * statement. A guest is none any more. Who has an external id of the project's own system keeps it.
  */
 export async function adoptExternalId(
@@ -74,7 +80,7 @@ export async function adoptExternalId(
   { email, externalId }: Adoption,
 ): Promise<AdoptionOutcome> {
   try {
-    const values = [scope.projectId, emailKey(email), externalId, new Date(clock.now()), newId()];
+    const values = [scope.projectId, emailKey(email), externalId, new Date(clock.now()), newId(), newId()];
     const [found] = await write<Found>(db, scope, ADOPT, values);
     if (!found) return "CHANGED";
     if (found.adopted || found.same) return "ADOPTED";

@@ -1,9 +1,9 @@
 import { appendAuditSql } from "../audit/append-audit.ts";
 import { type RecordedStatement, recorded } from "../db/recorded.ts";
-import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { keepPasswordSql } from "./passwords/password-statements.ts";
 import { PROFILE_COLUMNS } from "./profile.ts";
-import { CREATED_EVENT, PROFILE_NAMES } from "./upsert-statements.ts";
+import { PROFILE_NAMES } from "./upsert-statements.ts";
+import { createdEventSql, updatedEventSql } from "./user-events.ts";
 import { AS_ROW, assignments, qualified } from "./user-statements.ts";
 
 /** Gives the users of `written` their password. */
@@ -39,22 +39,15 @@ export const newUserStatement = (name: string, also: AlsoSql = () => ""): Record
         ${PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ")}, $2::timestamptz, $2::timestamptz)
       returning ${qualified("u")}
     ), kept as (${passwordSql("$6", "$2")}
-    ), event as (${appendEventSql({
-      from: "written",
-      projectId: "$1::uuid",
-      id: "$4::uuid",
-      type: "user.created",
-      userId: "written.id",
-      data: CREATED_EVENT,
-      createTime: "$2::timestamptz",
-      origin: ORIGIN_OF_ACT,
-    })} returning 'user.created' as told), audit as (${appendAuditSql({
-      from: "written",
-      projectId: "$1::uuid",
-      userId: "written.id",
-      details: "'{\"created\": true}'::jsonb",
-      createTime: "$2::timestamptz",
-    })}) ${also((index) => `$${AFTER_PROFILE + index}`)}
+    ), event as (${createdEventSql({ id: "$4::uuid", createTime: "$2::timestamptz" })} returning 'user.created' as told), audit as (${appendAuditSql(
+      {
+        from: "written",
+        projectId: "$1::uuid",
+        userId: "written.id",
+        details: "'{\"created\": true}'::jsonb",
+        createTime: "$2::timestamptz",
+      },
+    )}) ${also((index) => `$${AFTER_PROFILE + index}`)}
     select ${AS_ROW} from written`,
   });
 
@@ -63,7 +56,7 @@ export const CREATE_USER = newUserStatement("users_create");
 
 /**
  * A guest that becomes a full user: $1 project, $2 mask, $3 time, $4 id, $5 the hash of its password, then the profile columns, then the keys
- * of the attributes to remove and what its audit entry tells of the change. Gives no row for one that is no guest.
+ * of the attributes to remove, what its audit entry tells of the change, and the event id. Gives no row for one that is no guest.
  */
 export const PROMOTE_GUEST: RecordedStatement = (() => {
   const parameter = (name: string) => {
@@ -77,6 +70,7 @@ export const PROMOTE_GUEST: RecordedStatement = (() => {
       with written as (
         update users u set ${set}, guest = false where u.project_id = $1 and u.id = $4 and u.guest returning ${qualified("u")}
       ), kept as (${passwordSql("$5", "$3")}
+      ), event as (${updatedEventSql({ id: `$${PROFILE_COLUMNS.length + 8}::uuid`, createTime: "$3::timestamptz" })}
       ), audit as (${appendAuditSql({
         from: "written",
         projectId: "$1::uuid",

@@ -45,11 +45,11 @@ export async function createUser(
 }
 
 /**
- * Makes a guest a full user with a password: one statement. All that is its own stays. Undefined if it is no guest, or not any more.
+ * Makes a guest a full user with a password, with `user.updated`: one statement. All that is its own stays. Undefined if it is no guest, or not any more.
  * LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a login against the rules, and it or PRINCIPAL_NOT_ALLOWED for attributes.
  */
 export async function promoteGuest(
-  { db, clock, attributes }: CreateUserPorts,
+  { db, clock, newId, attributes }: CreateUserPorts,
   scope: WriteScope,
   userId: string,
   asked: ProfileChange,
@@ -60,7 +60,7 @@ export async function promoteGuest(
   const columns = PROFILE_COLUMNS.map((column) => column.value(change.values));
   const head = [scope.projectId, maskOf(change.fields), new Date(clock.now()), userId, passwordHash];
   const details = { changed: ["guest", "password", ...fieldNamesOf(change.fields)] };
-  const values = [...head, ...columns, change.removedAttributes ?? [], JSON.stringify(details)];
+  const values = [...head, ...columns, change.removedAttributes ?? [], JSON.stringify(details), newId()];
   const [user] = await write<UserRow>(db, scope, PROMOTE_GUEST, values);
   return user;
 }

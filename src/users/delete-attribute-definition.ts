@@ -5,6 +5,8 @@ import { type RecordedStatement, recorded, type WriteScope, write } from "../db/
 import { query, type Statement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import type { DefineAttributePorts } from "./define-attribute.ts";
+import { updatedEventSql } from "./user-events.ts";
+import { qualified } from "./user-statements.ts";
 
 /** What an audit entry calls a definition by. */
 export const definitionTarget = (key: string): string => `attribute_definition/${key}`;
@@ -30,7 +32,7 @@ const BEGIN: RecordedStatement = recorded({
 });
 
 /**
- * Removes the next values, in the order in which batches of users are written. Only while the definition is being deleted: one that
+ * Removes the next values, each with `user.updated`, in the order in which batches of users are written. Only while the definition is being deleted: one that
  * was made since then keeps its values. $1 project, $2 key, $3 time, $4 the external id to go on after.
  */
 const REMOVE: RecordedStatement = recorded({
@@ -45,7 +47,8 @@ const REMOVE: RecordedStatement = recorded({
     ), written as (
       update users u set attributes = u.attributes - $2, update_time = $3, version = u.version + 1
       from batch where u.project_id = $1 and u.id = batch.id
-      returning u.id, u.external_id
+      returning ${qualified("u")}
+    ), event as (${updatedEventSql({ id: "gen_random_uuid()", createTime: "$3::timestamptz" })}
     ), audit as (${appendAuditSql({
       from: "written",
       projectId: "$1::uuid",

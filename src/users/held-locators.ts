@@ -7,15 +7,18 @@ import type { Database } from "../db/orm.ts";
 import type { WriteScope } from "../db/recorded.ts";
 import { transaction } from "../db/transaction.ts";
 import { MusterError } from "../errors.ts";
+import type { NewId } from "../ids.ts";
 import { notFound, requireUser } from "./find-user.ts";
 import { type HeldLocator, isSameLocator, type LocatorKey, type LocatorType } from "./locator.ts";
 import { type User, UserEntity } from "./user.entity.ts";
+import { tellUpdated } from "./user-events.ts";
 import type { UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
 export interface LocatorPorts {
   readonly db: Database;
   readonly clock: Clock;
+  readonly newId: NewId;
 }
 
 /** Does work under the lock of a user's row, in one transaction. USER_NOT_FOUND, USER_DELETED. */
@@ -39,29 +42,31 @@ export async function withLockedUser<T>(
  * address: LOCATOR_TAKEN, and REQUEST_INVALID for more than 20. USER_NOT_FOUND, USER_DELETED.
  */
 export function changeLocators(
-  { db, clock }: LocatorPorts,
+  ports: LocatorPorts,
   scope: WriteScope,
   key: UserKey,
   change: (held: readonly HeldLocator[]) => readonly HeldLocator[] | undefined,
 ): Promise<UserRow> {
-  return withLockedUser(db, scope, key, async (em, user) => {
+  return withLockedUser(ports.db, scope, key, async (em, user) => {
     const held = change(user.locators);
-    if (held) await changeHeld(em, scope.act, user, held, new Date(clock.now()));
+    if (held) await changeHeld(ports, em, scope.act, user, held);
     return user;
   });
 }
 
-/** Changes what a user holds, and says so. */
+/** Changes what a user holds, with `user.updated`. */
 export async function changeHeld(
+  { clock, newId }: Pick<LocatorPorts, "clock" | "newId">,
   em: SqlEntityManager,
   act: Act,
   user: User,
   locators: readonly HeldLocator[],
-  now: Date,
 ): Promise<void> {
+  const now = new Date(clock.now());
   hold(user, locators, now);
   const { projectId, id: userId } = user;
   await appendAudit(em, act, { projectId, userId, details: { changed: ["locators"] }, createTime: now });
+  await tellUpdated(em, act, { projectId, userId, eventId: newId(), now });
 }
 
 /** What a user holds, with the profile's email and phone, which are those of the primary locators. */

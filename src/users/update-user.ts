@@ -2,27 +2,30 @@ import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import { type WriteScope, write } from "../db/recorded.ts";
 import { MusterError } from "../errors.ts";
+import type { NewId } from "../ids.ts";
 import type { AttributeDefinitions } from "./attribute-definitions.ts";
 import { settleAttributes } from "./attributes-change.ts";
 import { notFound } from "./find-user.ts";
 import { requireLogin } from "./login.ts";
 import { fieldNamesOf, maskOf, PROFILE_COLUMNS, type ProfileChange } from "./profile.ts";
+import { UPDATE_USER } from "./update-statement.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
-import { UPDATE_USER, type UserRow } from "./user-statements.ts";
+import type { UserRow } from "./user-statements.ts";
 
 export interface UpdateUserPorts {
   readonly db: Database;
   readonly clock: Clock;
+  readonly newId: NewId;
   readonly attributes: AttributeDefinitions;
 }
 
 /**
- * Changes a user that is there, in one statement; `version`, if given, must be the one it has.
+ * Changes a user that is there, with `user.updated`, in one statement; `version`, if given, must be the one it has.
  * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a login, and it or
  * PRINCIPAL_NOT_ALLOWED for attributes.
  */
 export async function updateUser(
-  { db, clock, attributes }: UpdateUserPorts,
+  { db, clock, newId, attributes }: UpdateUserPorts,
   scope: WriteScope,
   key: UserKey,
   asked: ProfileChange,
@@ -39,6 +42,7 @@ export async function updateUser(
     ...PROFILE_COLUMNS.map((column) => column.value(change.values)),
     change.removedAttributes ?? [],
     JSON.stringify({ changed: fieldNamesOf(change.fields) }),
+    newId(),
   ]);
   if (!row) return notFound(db, scope, key);
   const { written, ...user } = row;

@@ -1,34 +1,10 @@
 import { appendAuditSql } from "../audit/append-audit.ts";
 import { type RecordedStatement, recorded } from "../db/recorded.ts";
-import { appendEventSql, ORIGIN_OF_ACT } from "../events/append-event.ts";
 import { endAccessSql, validFromSql } from "../revocations/revocations.ts";
 import { keepPasswordSql } from "./passwords/password-statements.ts";
 import { PROFILE_COLUMNS } from "./profile.ts";
-import { AS_ROW, assignments, COLUMNS, qualified } from "./user-statements.ts";
-
-/** `user.created`: the message UserCreatedEvent, in JSON with the names of the proto, from a row of `written`. */
-export const CREATED_EVENT = (() => {
-  const derived = ["birthdate", "latitude", "longitude", "version", "last_active_time", "locators"];
-  const plain = COLUMNS.filter((name) => !derived.includes(name)).map((name) => `'${name}', written.${name}`);
-  const part = (unit: string) => `'${unit}', extract(${unit} from written.birthdate)::int`;
-  const shown = ["value", "verified", "primary"].map((name) => `'${name}', l -> '${name}'`).join(", ");
-  return `jsonb_build_object('user', jsonb_strip_nulls(jsonb_build_object(${plain.join(", ")},
-    'locators', (select jsonb_agg(jsonb_build_object('type', 'LOCATOR_TYPE_' || upper(l ->> 'type'), ${shown}) order by position)
-      from jsonb_array_elements(written.locators) with ordinality as held (l, position)),
-    'location', case when written.latitude is not null then
-      jsonb_build_object('latitude', written.latitude, 'longitude', written.longitude) end,
-    'birthdate', case when written.birthdate is not null then
-      jsonb_build_object(${["year", "month", "day"].map(part).join(", ")}) end)))`;
-})();
-
-/** What every `user.created` has in common. */
-const CREATED = {
-  projectId: "$1::uuid",
-  type: "user.created",
-  userId: "written.id",
-  data: CREATED_EVENT,
-  origin: ORIGIN_OF_ACT,
-};
+import { createdEventSql, createdOrUpdatedEventSql, IS_NEWS } from "./user-events.ts";
+import { AS_ROW, assignments, qualified } from "./user-statements.ts";
 
 /** The columns that callers write, as an insert names them. */
 export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
@@ -90,7 +66,7 @@ interface UpsertParts {
 }
 
 /**
- * Inserts or updates, with the event of each insert, in one statement. Gives a row per user; none for a user that another
+ * Inserts or updates, with the event of each, in one statement. Gives a row per user; none for a user that another
  * transaction made after this statement began and that is already as it should be: the caller then runs it again.
  * $1 project, $2 mask, $3 time.
  */
@@ -103,10 +79,10 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
       ${parts.source}
       on conflict (project_id, external_id) do update set ${set}${passwords ? PASSWORDS.set : ""} where ${changes} ${passwords ? PASSWORDS.isReplaced : ""}
       returning ${qualified("u")}, u.tokens_valid_from, u.xmax = 0 as created
-    ) ${passwords ? PASSWORDS.kept(forgetAfterTime) : ""}, event as (${appendEventSql({
-      ...CREATED,
+    ) ${passwords ? PASSWORDS.kept(forgetAfterTime) : ""}, event as (${createdOrUpdatedEventSql({
       from: parts.eventFrom,
-      where: "written.created",
+      // What writes no password writes no user that is as it should be.
+      ...(passwords && { where: `written.created or ${IS_NEWS}` }),
       id: parts.eventId,
       createTime: "$3::timestamptz",
     })}), audit as (${appendAuditSql({
@@ -211,8 +187,7 @@ function insertUsers({ passwords }: { passwords: boolean }): RecordedStatement {
         order by external_id collate "C"
         on conflict do nothing
         returning ${qualified("u")}
-      ) ${passwords ? `, kept as (${kept})` : ""}, event as (${appendEventSql({
-        ...CREATED,
+      ) ${passwords ? `, kept as (${kept})` : ""}, event as (${createdEventSql({
         from: "written join input using (external_id)",
         id: "input.event_id",
         createTime: time,

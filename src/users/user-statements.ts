@@ -1,5 +1,3 @@
-import { appendAuditSql } from "../audit/append-audit.ts";
-import { recorded } from "../db/recorded.ts";
 import type { NamedStatement, Statement } from "../db/statement.ts";
 import { PROFILE_COLUMNS, PROFILE_FIELDS, type ProfileColumn, type ProfileField } from "./profile.ts";
 import type { User } from "./user.entity.ts";
@@ -124,33 +122,3 @@ export const DELETED_AMONG: NamedStatement = {
   name: "users_deleted_among",
   text: "select id from deleted_users where project_id = $1 and id = any($2)",
 };
-
-/**
- * Changes one user if it has the version (null: any): $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
- * columns, then the keys of the attributes to remove and what the audit entry tells of the change. Gives the user as it is now and whether it was written.
- */
-export const UPDATE_USER = byKey((by) => {
-  const parameter = (name: string) => {
-    const i = PROFILE_COLUMNS.findIndex((profile) => profile.name === name);
-    return `$${i + 6}::${PROFILE_COLUMNS[i]?.type}`;
-  };
-  const { set, changes } = assignments("$2::int", "$3::timestamptz", parameter, `$${PROFILE_COLUMNS.length + 6}`);
-  const at = has(by, "$4");
-  return recorded({
-    name: `users_update_by_${by}`,
-    text: `
-      with written as (
-        update users u set ${set} where u.${at} and ($5::int is null or u.version = $5) and ${changes}
-        returning ${qualified("u")}
-      ), audit as (${appendAuditSql({
-        from: "written",
-        projectId: "$1::uuid",
-        userId: "written.id",
-        details: `$${PROFILE_COLUMNS.length + 7}::jsonb`,
-        createTime: "$3::timestamptz",
-      })})
-      select ${AS_ROW}, true as written from written
-      union all
-      select ${AS_ROW}, false from users where ${at} and not exists (select from written)`,
-  });
-});

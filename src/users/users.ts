@@ -30,5 +30,6 @@ export {
   writeUser,
 } from "./upsert-user.ts";
 export type { User as LockedUser } from "./user.entity.ts";
+export { tellUpdated, type UserUpdate } from "./user-events.ts";
 export { KEYS, type UserKey } from "./user-key.ts";
 export { asRowOf as userRowSql, qualified as userColumns, type UserRow } from "./user-statements.ts";

@@ -15,19 +15,20 @@ import type { UserRow } from "./user-statements.ts";
  * call fails. USER_NOT_FOUND, USER_DELETED, LOCATOR_NOT_FOUND, VERIFICATION_CODE_INVALID.
  */
 export async function verifyLocator(
-  { db, clock, sealer }: LocatorPorts & { readonly sealer: Sealer },
+  ports: LocatorPorts & { readonly sealer: Sealer },
   scope: WriteScope,
   key: UserKey,
   locator: LocatorKey,
   code: string,
 ): Promise<UserRow> {
+  const { db, clock, sealer } = ports;
   const { projectId } = scope;
   const verified = await withLockedUser(db, scope, key, async (em, user) => {
     const now = new Date(clock.now());
     const address = requireHeld(user.locators, locator);
     if (!(await useCode(sealer, em, { ...address, projectId, userId: user.id }, code, now))) return undefined;
     const held = user.locators.map((it) => (it === address ? { ...it, verified: true } : it));
-    await changeHeld(em, scope.act, user, held, now);
+    await changeHeld(ports, em, scope.act, user, held);
     return user;
   });
   if (!verified) throw new MusterError("VERIFICATION_CODE_INVALID");

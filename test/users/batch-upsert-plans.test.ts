@@ -39,8 +39,8 @@ test("a batch reads as many users as it names, however few the statistics take t
     // As a table that has grown since it was last analyzed.
     await client.query("update pg_class set reltuples = 10, relpages = 1 where relname in ('users', 'passwords')");
     for (const { text, values } of [
-      { text: UPSERT_USERS.withPasswords.text, values: [id, 0, new Date(0), json, [], new Date(0)] },
-      { text: INSERT_USERS.withPasswords.text, values: [id, new Date(0), json] },
+      { text: UPSERT_USERS.withPasswords.text, values: [id, 0, new Date(0), json, [], "{}", new Date(0), "{}"] },
+      { text: INSERT_USERS.withPasswords.text, values: [id, new Date(0), json, "{}"] },
     ]) {
       const { rows } = await client.query(`explain (analyze, format json) ${text}`, values);
       expect(rowsRead(rows[0]["QUERY PLAN"][0].Plan)).toBeLessThanOrEqual(5 * BATCH);

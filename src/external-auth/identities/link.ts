@@ -2,7 +2,7 @@ import type { SqlEntityManager } from "@mikro-orm/postgresql";
 import type { Act } from "../../db/act.ts";
 import { MusterError } from "../../errors.ts";
 import type { NewId } from "../../ids.ts";
-import type { LockedUser } from "../../users/users.ts";
+import { type LockedUser, tellUpdated } from "../../users/users.ts";
 import { type Identity, IdentityEntity } from "./identity.entity.ts";
 import { tellLinked } from "./link-event.ts";
 import type { ProvenIdentity } from "./proven-identity.ts";
@@ -43,6 +43,7 @@ export async function link(
     user.guest = false;
     user.updateTime = now;
     user.version += 1;
+    await tellUpdated(em, act, { projectId, userId, eventId: newId(), now });
   }
   return identity;
 }

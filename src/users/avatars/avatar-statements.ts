@@ -1,30 +1,33 @@
 import { appendAuditSql } from "../../audit/append-audit.ts";
 import { type RecordedStatement, recorded } from "../../db/recorded.ts";
 import type { Statement } from "../../db/statement.ts";
+import { updatedEventSql } from "../user-events.ts";
+import { qualified } from "../user-statements.ts";
 import type { AvatarSize } from "./avatar-images.ts";
 
 /**
- * Makes an avatar a user's: $1 project, $2 user, $3 time, $4 hash, $5 URL, then what `from` takes, which gives the object and the
- * images. The user is locked first, as its deletion does. Gives the user, or nothing where `from` gives nothing.
+ * Makes an avatar a user's: $1 project, $2 user, $3 time, $4 hash, $5 URL, $6 event id, then what `from` takes, which gives the
+ * object and the images. The user is locked first, as its deletion does. Gives the user, or nothing where `from` gives nothing.
  */
 const writeSql = (from: string) => `
   with owner as (
     select id from users where project_id = $1 and id = $2 for update
-  ), ${from}, written as (
+  ), ${from}, avatar as (
     insert into avatars (project_id, user_id, hash, create_time, object_id, image_64, image_256, image_512)
     select $1::uuid, owner.id, $4, $3::timestamptz, source.* from owner, source
     on conflict (project_id, user_id) do update set hash = excluded.hash, create_time = excluded.create_time,
       object_id = excluded.object_id, image_64 = excluded.image_64, image_256 = excluded.image_256, image_512 = excluded.image_512
     returning user_id
-  ), changed as (
-    update users set avatar_url = $5, update_time = $3, version = version + 1
-    from written where project_id = $1 and id = written.user_id
-    returning id
-  ), ${toldSql("changed")}
-  select id from changed`;
+  ), written as (
+    update users u set avatar_url = $5, update_time = $3, version = u.version + 1
+    from avatar where u.project_id = $1 and u.id = avatar.user_id
+    returning ${qualified("u")}
+  ), event as (${updatedEventSql({ id: "$6::uuid", createTime: "$3::timestamptz" })}
+  ), ${auditSql("written")}
+  select id from written`;
 
 /** Says in an audit entry whose avatar changed: a part of a `with`. */
-const toldSql = (from: string) =>
+const auditSql = (from: string) =>
   `audit as (${appendAuditSql({
     from,
     projectId: "$1::uuid",
@@ -33,17 +36,17 @@ const toldSql = (from: string) =>
     createTime: "$3::timestamptz",
   })})`;
 
-/** An avatar whose images stand in its row: $6 to $8 the images, from the smallest. */
+/** An avatar whose images stand in its row: $7 to $9 the images, from the smallest. */
 export const WRITE_IMAGES: RecordedStatement = recorded({
   name: "avatars_write_images",
-  text: writeSql("source as (select null::uuid, $6::bytea, $7::bytea, $8::bytea)"),
+  text: writeSql("source as (select null::uuid, $7::bytea, $8::bytea, $9::bytea)"),
 });
 
-/** An avatar whose images are objects: $6 the object, which must still be reserved and then is so no longer. */
+/** An avatar whose images are objects: $7 the object, which must still be reserved and then is so no longer. */
 export const WRITE_OBJECT: RecordedStatement = recorded({
   name: "avatars_write_object",
   text: writeSql(`claimed as (
-    delete from avatar_removals using owner where project_id = $1 and object_id = $6 and attempts = 0 returning object_id
+    delete from avatar_removals using owner where project_id = $1 and object_id = $7 and attempts = 0 returning object_id
   ), source as (select object_id, null::bytea, null::bytea, null::bytea from claimed)`),
 });
 
@@ -75,7 +78,7 @@ function readStatement(size: AvatarSize): Statement {
   };
 }
 
-/** Takes a user's avatar and its `avatar_url` away: $1 project, $2 user, $3 time. Gives the user if it is there. */
+/** Takes a user's avatar and its `avatar_url` away: $1 project, $2 user, $3 time, $4 event id. Gives the user if it is there. */
 export const DELETE_AVATAR: RecordedStatement = recorded({
   name: "avatars_delete",
   text: `
@@ -84,11 +87,12 @@ export const DELETE_AVATAR: RecordedStatement = recorded({
     ), gone as (
       delete from avatars using owner where project_id = $1 and user_id = owner.id
       returning user_id as id
-    ), cleared as (
-      update users set avatar_url = null, update_time = $3, version = version + 1
-      from owner where project_id = $1 and users.id = owner.id and owner.avatar_url is not null
-      returning users.id
-    ), changed as (select id from gone union select id from cleared), ${toldSql("changed")}
+    ), written as (
+      update users u set avatar_url = null, update_time = $3, version = u.version + 1
+      from owner where u.project_id = $1 and u.id = owner.id and owner.avatar_url is not null
+      returning ${qualified("u")}
+    ), event as (${updatedEventSql({ id: "$4::uuid", createTime: "$3::timestamptz" })}
+    ), changed as (select id from gone union select id from written), ${auditSql("changed")}
     select id from owner`,
 });
 

@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Database } from "../../db/orm.ts";
 import { write } from "../../db/recorded.ts";
 import { query } from "../../db/statement.ts";
+import type { NewId } from "../../ids.ts";
 import type { ProjectScope } from "../find-user.ts";
 import { AVATAR_SIZES } from "./avatar-images.ts";
 import { KNOWS_AVATAR, READ_AVATAR, WRITE_IMAGES } from "./avatar-statements.ts";
@@ -18,14 +19,16 @@ export const knowsAvatar = async (db: Database, scope: ProjectScope, hash: strin
 export function createPostgresAvatarStore({
   db,
   clock,
+  newId,
 }: {
   readonly db: Database;
   readonly clock: Clock;
+  readonly newId: NewId;
 }): AvatarStore {
   return {
     async write(scope, { userId, hash, images, url }) {
       const bytes = AVATAR_SIZES.map((size) => Buffer.from(images[size]));
-      const values = [scope.projectId, userId, new Date(clock.now()), hash, url, ...bytes];
+      const values = [scope.projectId, userId, new Date(clock.now()), hash, url, newId(), ...bytes];
       return (await write(db, scope, WRITE_IMAGES, values)).length > 0;
     },
     has: (scope, hash) => knowsAvatar(db, scope, hash),

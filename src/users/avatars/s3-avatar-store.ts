@@ -47,7 +47,7 @@ export function createS3AvatarStore({ db, clock, newId, bucket }: S3AvatarStoreP
       const dueTime = new Date(clock.now() + RESERVED_MS);
       await query(db.pool, RESERVE_OBJECT, [projectId, objectId, dueTime], signal);
       await upload(scope, objectId, images);
-      const values = [projectId, userId, new Date(clock.now()), hash, url, objectId];
+      const values = [projectId, userId, new Date(clock.now()), hash, url, newId(), objectId];
       return (await write(db, scope, WRITE_OBJECT, values)).length > 0;
     },
     has: (scope, hash) => knowsAvatar(db, scope, hash),

@@ -22,7 +22,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file muster/v1/event.proto.
  */
 export const file_muster_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSKuAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRISCgpwcm9qZWN0X2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAUgASgJEiUKBGRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBm9yaWdpbhgHIAEoCSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAkiWgoUV2ViaG9va0Rpc2FibGVkRXZlbnQSEgoKd2ViaG9va19pZBgBIAEoCRIuCgVjYXVzZRgCIAEoDjIfLm11c3Rlci52MS5XZWJob29rRGlzYWJsZWRDYXVzZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user, file_muster_v1_webhook]);
+  fileDesc("ChVtdXN0ZXIvdjEvZXZlbnQucHJvdG8SCW11c3Rlci52MSKuAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRISCgpwcm9qZWN0X2lkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAUgASgJEiUKBGRhdGEYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg4KBm9yaWdpbhgHIAEoCSIxChBVc2VyQ3JlYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciIxChBVc2VyVXBkYXRlZEV2ZW50Eh0KBHVzZXIYASABKAsyDy5tdXN0ZXIudjEuVXNlciI4ChBVc2VyRGVsZXRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkiZQoSVXNlclN1c3BlbmRlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSKQoKc3VzcGVuc2lvbhgDIAEoCzIVLm11c3Rlci52MS5TdXNwZW5zaW9uImwKGVVzZXJTdXNwZW5zaW9uTGlmdGVkRXZlbnQSDwoHdXNlcl9pZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRIpCgpzdXNwZW5zaW9uGAMgASgLMhUubXVzdGVyLnYxLlN1c3BlbnNpb24iXgoTSWRlbnRpdHlMaW5rZWRFdmVudBIPCgd1c2VyX2lkGAEgASgJEhMKC2V4dGVybmFsX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkiYAoVSWRlbnRpdHlVbmxpbmtlZEV2ZW50Eg8KB3VzZXJfaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSEAoIcHJvdmlkZXIYAyABKAkSDwoHc3ViamVjdBgEIAEoCSKPAQoTU2Vzc2lvbkNyZWF0ZWRFdmVudBISCgpzZXNzaW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWd1ZXN0GAUgASgIIjgKEVNlc3Npb25FbmRlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCSJXChlTZXNzaW9uUmV1c2VEZXRlY3RlZEV2ZW50EhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIVCg10b2tlbnNfYmVoaW5kGAMgASgFInwKEVRva2VuUmV2b2tlZEV2ZW50EhAKCHRva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLwoLYmVmb3JlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqQBChZTaWduaW5nS2V5Um90YXRlZEV2ZW50Eg4KBmtleV9pZBgBIAEoCRIuCglhbGdvcml0aG0YAiABKA4yGy5tdXN0ZXIudjEuU2lnbmluZ0FsZ29yaXRobRIxCg1hY3RpdmF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9yZXZva2VkX2tleV9pZHMYBCADKAkiRAoVQWNjZXNzS2V5Q3JlYXRlZEV2ZW50EhUKDWFjY2Vzc19rZXlfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJIi4KFUFjY2Vzc0tleVJldm9rZWRFdmVudBIVCg1hY2Nlc3Nfa2V5X2lkGAEgASgJIi0KE1Byb2plY3RVcGRhdGVkRXZlbnQSFgoOY2hhbmdlZF9maWVsZHMYASADKAkiWgoUV2ViaG9va0Rpc2FibGVkRXZlbnQSEgoKd2ViaG9va19pZBgBIAEoCRIuCgVjYXVzZRgCIAEoDjIfLm11c3Rlci52MS5XZWJob29rRGlzYWJsZWRDYXVzZWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_muster_v1_project, file_muster_v1_suspension, file_muster_v1_user, file_muster_v1_webhook]);
 
 /**
  * Something that happened in a project. It is written in the transaction of the change, and exists if and only if the change does.
@@ -181,6 +181,43 @@ export const UserCreatedEventSchema: GenMessage<UserCreatedEvent, {jsonType: Use
   messageDesc(file_muster_v1_event, 1);
 
 /**
+ * The data of `user.updated`: something of a user changed that others see or that `GetUser` shows to `.system`, once for each change. When the user was last
+ * active, its presence and its password are no part of that; its suspensions have events of their own.
+ *
+ * @generated from message muster.v1.UserUpdatedEvent
+ */
+export type UserUpdatedEvent = Message<"muster.v1.UserUpdatedEvent"> & {
+  /**
+   * The user as the change left it.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * The data of `user.updated`: something of a user changed that others see or that `GetUser` shows to `.system`, once for each change. When the user was last
+ * active, its presence and its password are no part of that; its suspensions have events of their own.
+ *
+ * @generated from message muster.v1.UserUpdatedEvent
+ */
+export type UserUpdatedEventJson = {
+  /**
+   * The user as the change left it.
+   *
+   * @generated from field: muster.v1.User user = 1;
+   */
+  user?: UserJson;
+};
+
+/**
+ * Describes the message muster.v1.UserUpdatedEvent.
+ * Use `create(UserUpdatedEventSchema)` to create a new message.
+ */
+export const UserUpdatedEventSchema: GenMessage<UserUpdatedEvent, {jsonType: UserUpdatedEventJson}> = /*@__PURE__*/
+  messageDesc(file_muster_v1_event, 2);
+
+/**
  * The data of `user.deleted`: a user and all that belonged to it is gone.
  *
  * @generated from message muster.v1.UserDeletedEvent
@@ -227,7 +264,7 @@ export type UserDeletedEventJson = {
  * Use `create(UserDeletedEventSchema)` to create a new message.
  */
 export const UserDeletedEventSchema: GenMessage<UserDeletedEvent, {jsonType: UserDeletedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 2);
+  messageDesc(file_muster_v1_event, 3);
 
 /**
  * The data of `user.suspended`: a user was given a suspension, which may begin later.
@@ -290,7 +327,7 @@ export type UserSuspendedEventJson = {
  * Use `create(UserSuspendedEventSchema)` to create a new message.
  */
 export const UserSuspendedEventSchema: GenMessage<UserSuspendedEvent, {jsonType: UserSuspendedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 3);
+  messageDesc(file_muster_v1_event, 4);
 
 /**
  * The data of `user.suspension_lifted`: a suspension was taken back. That one comes to its end is no event.
@@ -353,7 +390,7 @@ export type UserSuspensionLiftedEventJson = {
  * Use `create(UserSuspensionLiftedEventSchema)` to create a new message.
  */
 export const UserSuspensionLiftedEventSchema: GenMessage<UserSuspensionLiftedEvent, {jsonType: UserSuspensionLiftedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 4);
+  messageDesc(file_muster_v1_event, 5);
 
 /**
  * The data of `identity.linked`: an identity of a provider was linked to a user, by its first sign-in, by the user or by `.system`; or a verified
@@ -432,7 +469,7 @@ export type IdentityLinkedEventJson = {
  * Use `create(IdentityLinkedEventSchema)` to create a new message.
  */
 export const IdentityLinkedEventSchema: GenMessage<IdentityLinkedEvent, {jsonType: IdentityLinkedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 5);
+  messageDesc(file_muster_v1_event, 6);
 
 /**
  * The data of `identity.unlinked`: an identity was taken from a user, by itself, by `.system`, or when its password was reset by an email that was not
@@ -511,7 +548,7 @@ export type IdentityUnlinkedEventJson = {
  * Use `create(IdentityUnlinkedEventSchema)` to create a new message.
  */
 export const IdentityUnlinkedEventSchema: GenMessage<IdentityUnlinkedEvent, {jsonType: IdentityUnlinkedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 6);
+  messageDesc(file_muster_v1_event, 7);
 
 /**
  * The data of `session.created`: a user signed in.
@@ -602,7 +639,7 @@ export type SessionCreatedEventJson = {
  * Use `create(SessionCreatedEventSchema)` to create a new message.
  */
 export const SessionCreatedEventSchema: GenMessage<SessionCreatedEvent, {jsonType: SessionCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 7);
+  messageDesc(file_muster_v1_event, 8);
 
 /**
  * The data of `session.ended`: a user signed out, or was signed out by `.system`. A session that runs out is no event.
@@ -651,7 +688,7 @@ export type SessionEndedEventJson = {
  * Use `create(SessionEndedEventSchema)` to create a new message.
  */
 export const SessionEndedEventSchema: GenMessage<SessionEndedEvent, {jsonType: SessionEndedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 8);
+  messageDesc(file_muster_v1_event, 9);
 
 /**
  * The data of `session.reuse_detected`: a refresh token was used again after its time, and its session ended for it.
@@ -714,7 +751,7 @@ export type SessionReuseDetectedEventJson = {
  * Use `create(SessionReuseDetectedEventSchema)` to create a new message.
  */
 export const SessionReuseDetectedEventSchema: GenMessage<SessionReuseDetectedEvent, {jsonType: SessionReuseDetectedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 9);
+  messageDesc(file_muster_v1_event, 10);
 
 /**
  * The data of `token.revoked`: a token that is kept was revoked before its end, or all that a user was signed in by (RevokeUserTokens), tokens
@@ -793,7 +830,7 @@ export type TokenRevokedEventJson = {
  * Use `create(TokenRevokedEventSchema)` to create a new message.
  */
 export const TokenRevokedEventSchema: GenMessage<TokenRevokedEvent, {jsonType: TokenRevokedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 10);
+  messageDesc(file_muster_v1_event, 11);
 
 /**
  * The data of `signing_key.rotated`: another key is to sign the project's JWTs. It is in the JWKS from now on. The first key of a project is no
@@ -872,7 +909,7 @@ export type SigningKeyRotatedEventJson = {
  * Use `create(SigningKeyRotatedEventSchema)` to create a new message.
  */
 export const SigningKeyRotatedEventSchema: GenMessage<SigningKeyRotatedEvent, {jsonType: SigningKeyRotatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 11);
+  messageDesc(file_muster_v1_event, 12);
 
 /**
  * The data of `access_key.created`: the project has another access key. Its credential was in one answer only.
@@ -921,7 +958,7 @@ export type AccessKeyCreatedEventJson = {
  * Use `create(AccessKeyCreatedEventSchema)` to create a new message.
  */
 export const AccessKeyCreatedEventSchema: GenMessage<AccessKeyCreatedEvent, {jsonType: AccessKeyCreatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 12);
+  messageDesc(file_muster_v1_event, 13);
 
 /**
  * The data of `access_key.revoked`: an access key is good no more.
@@ -956,7 +993,7 @@ export type AccessKeyRevokedEventJson = {
  * Use `create(AccessKeyRevokedEventSchema)` to create a new message.
  */
 export const AccessKeyRevokedEventSchema: GenMessage<AccessKeyRevokedEvent, {jsonType: AccessKeyRevokedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 13);
+  messageDesc(file_muster_v1_event, 14);
 
 /**
  * The data of `project.updated`: the project's name or its settings were changed. That all is as it was is no event.
@@ -991,7 +1028,7 @@ export type ProjectUpdatedEventJson = {
  * Use `create(ProjectUpdatedEventSchema)` to create a new message.
  */
 export const ProjectUpdatedEventSchema: GenMessage<ProjectUpdatedEvent, {jsonType: ProjectUpdatedEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 14);
+  messageDesc(file_muster_v1_event, 15);
 
 /**
  * The data of `webhook.disabled`: the server disabled a webhook; what is done by UpdateWebhook is no event. Others of the project's webhooks get it.
@@ -1040,5 +1077,5 @@ export type WebhookDisabledEventJson = {
  * Use `create(WebhookDisabledEventSchema)` to create a new message.
  */
 export const WebhookDisabledEventSchema: GenMessage<WebhookDisabledEvent, {jsonType: WebhookDisabledEventJson}> = /*@__PURE__*/
-  messageDesc(file_muster_v1_event, 15);
+  messageDesc(file_muster_v1_event, 16);
 
