@@ -66,7 +66,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
   const { notifier, listener, ...history } = hintsOf(ports, resources);
   const revocations = resources.use(await createRevocations({ db, listener, notifier, clock, logger }));
   guardStreams(streams, revocations);
-  const announce = { announceEnd: revocations.announceEnd, announceEvents };
+  const announce = { announceEnd: revocations.announceEnd, announceEvents: history.announceEvents };
   const tokenTtlMs = config.tokenTtlHours * HOUR_MS;
   const projects = createProjectDirectory(db, clock, tokenTtlMs);
   const sealer = createSealer(config.encryptionKeys);

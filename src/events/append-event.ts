@@ -48,7 +48,7 @@ export const appendEventSql = (event: {
   projectId: string;
   id: string;
   /** One of two where that depends on the row. */
-  type: string | { readonly when: string; readonly then: string; readonly otherwise: string };
+  type: string | { readonly when: string; readonly is: string; readonly otherwise: string };
   userId: string;
   data: string;
   createTime: string;
@@ -60,4 +60,4 @@ export const appendEventSql = (event: {
   from ${event.from} ${event.where ? `where ${event.where}` : ""}`;
 
 const typeSql = (type: Parameters<typeof appendEventSql>[0]["type"]): string =>
-  typeof type === "string" ? `'${type}'` : `case when ${type.when} then '${type.then}' else '${type.otherwise}' end`;
+  typeof type === "string" ? `'${type}'` : `case when ${type.when} then '${type.is}' else '${type.otherwise}' end`;

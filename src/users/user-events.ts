@@ -42,7 +42,7 @@ export const createdOrUpdatedEventSql = ({ from = "written", ...event }: UserEve
     ...ABOUT,
     ...event,
     from,
-    type: { when: "written.created", then: "user.created", otherwise: "user.updated" },
+    type: { when: "written.created", is: "user.created", otherwise: "user.updated" },
   });
 
 /** What a statement that writes a user gives of it, for its event. */

@@ -4,7 +4,7 @@ import { ExternalAuthService } from "../../src/gen/muster/v1/external_auth_servi
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { startOutsideServer } from "../support/outside-server.ts";
 import { reasonOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import type { TestApp, TestProject } from "../support/start-app.ts";
 
 /** What a provider says of a user. */
@@ -82,6 +82,6 @@ export async function usersOf(project: TestProject) {
 
 /** The types of all events of a project in their order, but for those of sessions. */
 export async function eventsOf({ db }: TestApp, { id }: TestProject): Promise<string[]> {
-  const events = await settledEvents(db, id);
+  const events = await settledUserEvents(db, id);
   return events.map(({ type }) => type).filter((type) => !type.startsWith("session."));
 }

@@ -4,7 +4,7 @@ import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { holdUsers } from "../support/held-user.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp, type TestProject } from "../support/start-app.ts";
 import {
   ALLOWED,
@@ -42,7 +42,7 @@ describe("the first sign-in by a provider", () => {
     for (const credential of [grant?.sessionToken, grant?.accessToken])
       expect((await client(UserService, credential).getUser(me)).user?.id).toBe(user?.id);
     expect((await app.db.pool.query("select from passwords where project_id = $1", [project.id])).rowCount).toBe(0);
-    const events = await settledEvents(app.db, project.id);
+    const events = await settledUserEvents(app.db, project.id);
     expect(events.map(({ type }) => type)).toEqual(["user.created", "identity.linked", "session.created"]);
     expect(events[1]).toMatchObject({
       userId: user?.id,

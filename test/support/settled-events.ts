@@ -24,3 +24,7 @@ export async function settledEvents(
     if (page.length < pageSize) return events;
   }
 }
+
+/** Those of them that are about a user, and not about the project itself. */
+export const settledUserEvents = async (db: Database, projectId: string): Promise<StoredEvent[]> =>
+  (await settledEvents(db, projectId)).filter(({ userId }) => userId !== null);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import type { BatchUpsertUsersResult } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { UpsertOutcome, UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
 const { db, project } = await startApp();
@@ -26,7 +26,7 @@ test("a thousand users are made in one call, each with its event, and again with
   const second = await system(UserService).batchUpsertUsers({ users });
   expect(second.results.some(({ created }) => created)).toBe(false);
   expect(second.results.map(({ user }) => user)).toEqual(first.results.map(({ user }) => user));
-  expect(await settledEvents(db, id)).toHaveLength(1_000);
+  expect(await settledUserEvents(db, id)).toHaveLength(1_000);
 });
 
 test("an item that fails does not hinder the others, and says why as a call of its own would", async () => {
@@ -102,7 +102,7 @@ test("users whose items write different fields are made as those of equal ones, 
       ...{ id: "", createTime: "", updateTime: "" },
     });
   }
-  expect(await settledEvents(db, id)).toHaveLength(160);
+  expect(await settledUserEvents(db, id)).toHaveLength(160);
   const second = await system(UserService).batchUpsertUsers({ users });
   expect(second.results.map(({ outcome }) => outcome)).toEqual(users.map(() => UpsertOutcome.UNCHANGED));
 });
@@ -149,5 +149,5 @@ test("racing batches of items of different fields make each user once, with its 
   const results = batches.flatMap((batch) => batch.results);
   expect(results.filter(({ error }) => error)).toEqual([]);
   expect(results.filter(({ created }) => created)).toHaveLength(160);
-  expect(await settledEvents(db, id)).toHaveLength(160);
+  expect(await settledUserEvents(db, id)).toHaveLength(160);
 });

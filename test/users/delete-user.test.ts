@@ -4,7 +4,7 @@ import { UserDeletedEventSchema } from "../../src/gen/muster/v1/event_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
 const { client, db, project } = await startApp();
@@ -44,7 +44,7 @@ test("fifty racing deletions and upserts leave as many events as there were user
       await users.deleteUser({ ref: alice }).catch(() => {});
     }),
   );
-  const events = await settledEvents(db, id);
+  const events = await settledUserEvents(db, id);
   const ofType = (type: string) => events.filter((event) => event.type === type).map(({ userId }) => userId);
   const left = await users.batchGetUsers({ refs: [alice] });
   expect(new Set(ofType("user.created")).size).toBe(ofType("user.created").length);
@@ -55,7 +55,7 @@ test("`user.deleted` says who it was", async () => {
   const { id, system } = await project();
   const { user } = await system(UserService).upsertUser({ externalId: "alice" });
   await system(UserService).deleteUser({ ref: alice });
-  const [, event] = await settledEvents(db, id);
+  const [, event] = await settledUserEvents(db, id);
   expect(event?.type).toBe("user.deleted");
   const data = fromJson(UserDeletedEventSchema, event?.data as never);
   expect(data).toMatchObject({ userId: user?.id, externalId: "alice" });

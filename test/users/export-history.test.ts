@@ -10,6 +10,14 @@ const app = await startApp({
 const { id, users } = await fullUser(app.db, await app.project());
 const NOW = "2026-01-01T00:00:00.000Z";
 
+const located = (value: string) => expect.objectContaining({ value });
+const updated = (user: object) => ({
+  id: expect.any(String),
+  type: "user.updated",
+  data: { user: expect.objectContaining({ id, ...user }) },
+  create_time: NOW,
+});
+
 test("what happened to the user stands in it, in order", async () => {
   const { events } = await exportOf(users, id);
   expect(events).toEqual([
@@ -19,6 +27,8 @@ test("what happened to the user stands in it, in order", async () => {
       data: { user: expect.objectContaining({ id, name: "Zoë 🦆", private_metadata: { plan: "gold" } }) },
       create_time: NOW,
     },
+    updated({ locators: ["Zoe@Example.org", "+4930123456"].map(located) }),
+    updated({ locators: ["Zoe@Example.org", "+4930123456", "second@example.org"].map(located) }),
     { id: expect.any(String), type: "user.suspended", data: expect.anything(), create_time: NOW },
     { id: expect.any(String), type: "user.suspension_lifted", data: expect.anything(), create_time: NOW },
     {
@@ -28,6 +38,7 @@ test("what happened to the user stands in it, in order", async () => {
       origin: "moderation",
       create_time: NOW,
     },
+    updated({ avatar_url: expect.stringContaining("/avatars/") }),
   ]);
 });
 

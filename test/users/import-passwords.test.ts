@@ -4,7 +4,7 @@ import { UpsertOutcome, UserService } from "../../src/gen/muster/v1/user_service
 import { createLogger } from "../../src/logger.ts";
 import { createPasswords } from "../../src/users/passwords/passwords.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 import { PASSWORD_VECTORS } from "./password-vectors.ts";
 
@@ -34,7 +34,7 @@ test("a user that is made with a hash signs in by its password", async () => {
   expect(await kept()).toEqual([{ phc: FIRST, imported: true }]);
   expect(await signIn("alice", "password")).toMatchObject({ userId: user?.id });
   expect(await signIn("alice", "passwort")).toBeUndefined();
-  expect(JSON.stringify(await settledEvents(db, id))).not.toContain("argon2");
+  expect(JSON.stringify(await settledUserEvents(db, id))).not.toContain("argon2");
 });
 
 test("a hash takes the place of the password that is there; without one it stays; the same once more changes nothing", async () => {
@@ -84,7 +84,7 @@ test("a thousand users are made with their hashes in one call, and again without
   expect(hashes.map(({ phc }) => phc)).toEqual(batch.users.flatMap(({ passwordHash }) => passwordHash || []));
   expect(await outcomes()).toEqual([UpsertOutcome.UNCHANGED]);
   expect(await kept()).toEqual(hashes);
-  expect(await settledEvents(db, id)).toHaveLength(1_000);
+  expect(await settledUserEvents(db, id)).toHaveLength(1_000);
   expect(await signIn("u001", PASSWORD_VECTORS[1]?.[1] ?? "")).toBeDefined();
 });
 
@@ -135,7 +135,7 @@ test("a user whose external id is no longer taken for new ones gets its hash, wi
   const second = await users.batchUpsertUsers({ users: items });
   expect(second.results.map(({ outcome }) => outcome)).toEqual([UpsertOutcome.UNCHANGED, 0, UpsertOutcome.UNCHANGED]);
   expect(await kept()).toHaveLength(2);
-  expect(await settledEvents(db, id)).toHaveLength(2);
+  expect(await settledUserEvents(db, id)).toHaveLength(2);
   const plain = await users.upsertUser({ externalId: "alice", user: { name: "Alice" } });
   expect(plain).toMatchObject({ created: false, user: { name: "Alice", etag: "v3" } });
   expect(await refusalOf(users.upsertUser({ externalId: "bob" }))).toMatchObject({ fields: ["external_id"] });

@@ -4,7 +4,7 @@ import { UserCreatedEventSchema } from "../../src/gen/muster/v1/event_pb.ts";
 import { LocatorType, type User } from "../../src/gen/muster/v1/user_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp, type TestProject } from "../support/start-app.ts";
 import { unfaithfulLocators } from "../support/unfaithful-locators.ts";
 
@@ -168,7 +168,7 @@ test("a user adds and removes its own addresses, unverified, sees them alone, an
 test("`user.created` shows the addresses", async () => {
   const { id, system } = await project();
   const { user } = await system(UserService).upsertUser({ user: { email: "a@example.org", phone: "+4930123456" } });
-  const [event] = await settledEvents(db, id);
+  const [event] = await settledUserEvents(db, id);
   expect(fromJson(UserCreatedEventSchema, event?.data as never).user?.locators).toEqual(user?.locators);
 });
 

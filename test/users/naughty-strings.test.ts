@@ -14,7 +14,7 @@ import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { skeletonOf } from "../../src/skeleton.ts";
 import { NAUGHTY_STRINGS } from "../support/naughty-strings.ts";
 import { refusalOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 import { reachBy, WAYS } from "../support/ways.ts";
 import { text } from "./attributes-fixture.ts";
@@ -161,7 +161,7 @@ test("`user.created` tells of every string as it was written", async () => {
   await system(UserService).batchUpsertUsers({
     users: names.map((name) => ({ user: { name, tags: [name.slice(0, 2)], metadata } })),
   });
-  const events = await settledEvents(app.db, projectId);
+  const events = await settledUserEvents(app.db, projectId);
   const told = events.map(({ data }) => fromJson(UserCreatedEventSchema, data as never).user);
   expect(told).toHaveLength(names.length);
   expect(new Set(told.map((user) => user?.name))).toEqual(new Set(names));

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Suspension } from "../../src/gen/muster/v1/suspension_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
 const { client, clock, db, project } = await startApp();
@@ -82,7 +82,7 @@ test("one of twenty callers that lift a suspension lifts it, and one event says 
     Array.from({ length: 20 }, () => users.liftSuspension({ ref: alice, suspensionId })),
   );
   expect(lifts.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-  const events = (await settledEvents(db, id)).filter(({ type }) => type !== "user.created");
+  const events = (await settledUserEvents(db, id)).filter(({ type }) => type !== "user.created");
   const data = {
     user_id: aliceId,
     external_id: "alice",

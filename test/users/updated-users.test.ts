@@ -81,7 +81,7 @@ describe("`user.updated` tells the whole user, once for each change:", () => {
   });
 
   test("of addresses, attributes and the avatar", async () => {
-    const { users, tells } = await withAlice();
+    const { users, news, tells } = await withAlice();
     const locator = address;
     await tells(() => users.addLocator({ ref: alice, locator }));
     await users.requestLocatorVerification({ ref: alice, locator });
@@ -94,6 +94,8 @@ describe("`user.updated` tells the whole user, once for each change:", () => {
     const image = await someImage(1);
     await tells(() => users.setAvatar({ ref: alice, image }));
     await tells(() => users.deleteAvatar({ ref: alice }));
+    await users.deleteAvatar({ ref: alice });
+    expect(await news()).toEqual([]);
   });
 
   test("not of a password, of a suspension, which has events of its own, or of when the user was there", async () => {
@@ -121,19 +123,38 @@ describe("`user.updated` tells the whole user, once for each change:", () => {
   });
 });
 
-test("of fifty racing changes of one user each is told of, in the order in which they were made: the last one as it is", async () => {
-  const { project, users } = await withAlice();
-  await Promise.all(
-    Array.from({ length: 25 }, (_, i) => [
+describe("of racing changes of one user", () => {
+  test("each is told of, in the order in which they were made", async () => {
+    const { project, users } = await withAlice();
+    const calls = Array.from({ length: 40 }, (_, i) => [
       users.upsertUser({ externalId: "alice", user: { name: `name ${i}` }, ...(i % 2 && { passwordHash: HASH }) }),
       users.updateUser({ ref: alice, user: { bio: `bio ${i}` } }),
-    ]).flat(),
-  );
-  const updates = await updatesIn(project);
-  const { user } = await users.getUser({ ref: alice });
-  expect(updates).toHaveLength(50);
-  expect(new Set(updates.map((it) => it?.name)).size).toBeGreaterThanOrEqual(25);
-  expect(updates.map(told)).toContainEqual(told(user));
+      users.batchUpsertUsers({ users: [{ externalId: "alice", user: { timeZone: i % 2 ? "UTC" : "Europe/Paris" } }] }),
+    ]).flat();
+    for (const call of calls) await call;
+    const updates = await updatesIn(project);
+    const { user } = await users.getUser({ ref: alice });
+    expect(updates.at(-1)).toBeDefined();
+    expect(told(updates.at(-1))).toEqual(told(user));
+    // A name and a bio that were written stay until the next one is.
+    for (const field of ["name", "bio"] as const) {
+      const values = updates.map((it) => it?.[field]);
+      const runs = values.filter((value, i) => value !== "" && value !== values[i - 1]);
+      expect(runs).toHaveLength(40);
+    }
+  });
+
+  test("none is told of after the deletion", async () => {
+    const { project, users } = await withAlice();
+    for (let round = 0; round < 10; round++) {
+      const { user } = await users.upsertUser({ externalId: "bob" });
+      const bob = { ref: { case: "id", value: user?.id ?? "" } } as const;
+      const updates = Array.from({ length: 10 }, (_, i) => users.updateUser({ ref: bob, user: { name: `name ${i}` } }));
+      await Promise.allSettled([...updates, users.deleteUser({ ref: bob })]);
+      const events = (await settledEvents(db, project.id)).filter(({ userId }) => userId === user?.id);
+      expect(events.map(({ type }) => type).indexOf("user.deleted")).toBe(events.length - 1);
+    }
+  });
 });
 
 test("an update names the origin that the caller gave", async () => {

@@ -8,7 +8,7 @@ import {
   type UpsertUserRequestSchema,
   UserService,
 } from "../../src/gen/muster/v1/user_service_pb.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledUserEvents } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
 
 const { db, project } = await startApp();
@@ -120,7 +120,7 @@ test("as often as it is validated nothing is written, nothing is emitted and not
   );
   for (const { results } of await Promise.all(calls)) expect(new Set(results.map(said))).toEqual(new Set(["CREATED"]));
   expect(await contents(id)).toEqual(before);
-  expect(await settledEvents(db, id)).toHaveLength(3);
+  expect(await settledUserEvents(db, id)).toHaveLength(3);
   const { results } = await users.batchUpsertUsers({ users: users1000 });
   expect(new Set(results.map(said))).toEqual(new Set(["CREATED"]));
 });
