@@ -89,7 +89,7 @@ export async function createFeatures(ports: FeaturePorts, resources: AsyncDispos
     attributes,
     accessKeys: createAccessKeyVerifier(db, clock),
     tokens,
-    sessions: resources.use(createSessions({ ...signInPorts, ...sessionPortsOf(ports), senders, announceEnd })),
+    sessions: resources.use(createSessions({ ...signInPorts, ...sessionPortsOf(ports), senders, ...announce })),
     presence,
     avatars: resources.use(createAvatars({ db, clock, newId, logger, publicUrl, bucket: config.avatarBucket })),
     passwords,
