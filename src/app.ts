@@ -47,13 +47,14 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     features.check,
     [...chain.rules.keys()].map((method) => method.input),
   );
-  const deletionPorts = {
-    announceEnd: features.revocations.announceEnd,
-    announceDeletion: features.presence.announceDeletion,
-    announceEvents: features.announceEvents,
+  const { tokenTtlMs, announceEvents, revocations, presence } = features;
+  const announce = {
+    announceEnd: revocations.announceEnd,
+    announceDeletion: presence.announceDeletion,
+    announceEvents,
   };
   const jobs = [
-    ...userJobs({ ...ports, ...deletionPorts, tokenTtlMs: features.tokenTtlMs }),
+    ...userJobs({ ...ports, ...announce, tokenTtlMs }),
     ...features.avatars.jobs,
     ...tokenJobs(ports),
     ...sessionJobs(ports),
