@@ -47,14 +47,10 @@ export async function createApp(ports: FeaturePorts): Promise<App> {
     features.check,
     [...chain.rules.keys()].map((method) => method.input),
   );
-  const { tokenTtlMs, announceEvents, revocations, presence } = features;
-  const announce = {
-    announceEnd: revocations.announceEnd,
-    announceDeletion: presence.announceDeletion,
-    announceEvents,
-  };
+  const { announceEnd } = features.revocations;
+  const { announceDeletion } = features.presence;
   const jobs = [
-    ...userJobs({ ...ports, ...announce, tokenTtlMs }),
+    ...userJobs({ ...ports, ...features, announceEnd, announceDeletion }),
     ...features.avatars.jobs,
     ...tokenJobs(ports),
     ...sessionJobs(ports),
