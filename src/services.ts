@@ -1,11 +1,13 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { auditService } from "./audit/audit-service.ts";
 import { historyService } from "./events/history-service.ts";
 import { exportPorts } from "./export-sections.ts";
 import { externalKeyService } from "./external-auth/external-key-service.ts";
 import { identityService } from "./external-auth/identity-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
+import { AuditService } from "./gen/muster/v1/audit_service_pb.ts";
 import { EventService } from "./gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
@@ -42,6 +44,7 @@ export const SERVICES = [
   ExternalAuthService,
   PresenceService,
   EventService,
+  AuditService,
 ] as const;
 
 /**
@@ -90,6 +93,7 @@ export function registerServices(router: ConnectRouter, ports: FeaturePorts, fea
   router.service(ExternalAuthService, externalAuthService(features, grants));
   router.service(PresenceService, presenceService(presence, { streams, pageTokens, statusOf: statusFor }));
   router.service(EventService, eventService(ports, features));
+  router.service(AuditService, auditService({ db, pageTokens }));
 }
 
 /** ExternalAuthService of its parts. */

@@ -160,6 +160,7 @@ const FOREIGN: Record<string, [request: JsonValue, outcome: string]> = {
   RedeliverEvent: [{ webhookId, eventId: userId }, "WEBHOOK_NOT_FOUND"],
   ListEvents: [{ userId }, "answered"],
   WatchEvents: [{ userId, fromOldest: true }, "answered"],
+  ListAuditEntries: [{ projectId: theirs.id }, "PROJECT_NOT_FOUND"],
   UpdateWatch: [{ watchId: theirWatch, add: [{ id: userId }] }, "WATCH_NOT_FOUND"],
 };
 

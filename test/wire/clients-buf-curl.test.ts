@@ -47,6 +47,7 @@ test("reflection lists every service", async () => {
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "muster.v1.AuditService",
     "muster.v1.EventService",
     "muster.v1.ExternalAuthService",
     "muster.v1.PresenceService",
