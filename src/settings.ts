@@ -190,7 +190,7 @@ export const SETTINGS = {
   serverUrl: {
     name: "MUSTER_URL",
     description:
-      "For the command line: the server that `muster project`, `muster key` and `muster signing-key` talk to, by the operator key in `MUSTER_OPERATOR_KEY`, and `muster user`, `muster provider`, `muster key external` and `muster token`, by the access key in `MUSTER_ACCESS_KEY`. If not set: the development server of the data folder.",
+      "For the command line: the server that `muster project`, `muster key`, `muster signing-key` and `muster audit list` talk to, by the operator key in `MUSTER_OPERATOR_KEY`, and `muster user`, `muster provider`, `muster key external` and `muster token`, by the access key in `MUSTER_ACCESS_KEY`. If not set: the development server of the data folder.",
     parse: values.httpUrl,
   },
   accessKey: {

@@ -84,10 +84,11 @@ async function readPage(
     from audit_entries where project_id = $1 and (transaction_id, sequence) < ($2::xid8, $3::bigint)
       ${filter.userId ? `and user_id = ${parameter(filter.userId)}` : ""}
       ${filter.afterTime ? `and (transaction_id, sequence) > ${placeBefore(parameter(filter.afterTime))}` : ""}
-    order by transaction_id desc, sequence desc`;
+    order by audit_entries.transaction_id desc, audit_entries.sequence desc`;
   const lookedValues = [...values];
   const text = `
-    select ${COLUMNS} from (select * ${looked} limit ${MOST_LOOKED}) looked ${conditionOf(filter, parameter)} limit ${size + 1}`;
+    select ${COLUMNS} from (select * ${looked} limit ${MOST_LOOKED}) looked ${conditionOf(filter, parameter)}
+    order by looked.transaction_id desc, looked.sequence desc limit ${size + 1}`;
   const found = await run<AuditRecord>({ text }, values);
   const entries = found.slice(0, size);
   const last = entries.at(-1);

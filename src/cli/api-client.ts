@@ -1,6 +1,7 @@
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { readConfig } from "../config.ts";
+import { AuditService } from "../gen/muster/v1/audit_service_pb.ts";
 import { ProjectService } from "../gen/muster/v1/project_service_pb.ts";
 import { TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import { StartError } from "../start-error.ts";
@@ -11,6 +12,7 @@ import type { Host } from "./host.ts";
 export interface ServerClient {
   readonly projects: Client<typeof ProjectService>;
   readonly tokens: Client<typeof TokenService>;
+  readonly audit: Client<typeof AuditService>;
   /** The project of the development server; undefined for another server. */
   readonly defaultProjectId: string | undefined;
 }
@@ -39,6 +41,7 @@ export function connectToServer(
   return {
     projects: createClient(ProjectService, transport),
     tokens: createClient(TokenService, transport),
+    audit: createClient(AuditService, transport),
     defaultProjectId,
   };
 }

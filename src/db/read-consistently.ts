@@ -1,6 +1,6 @@
 import type { Pool, QueryResultRow } from "pg";
 import { storageError } from "./constraints.ts";
-import { connect, type Statement } from "./statement.ts";
+import { connect, ROW_TYPES, type Statement } from "./statement.ts";
 
 /** Runs one statement of a reading. */
 export type RunStatement = <Row extends QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>;
@@ -23,7 +23,9 @@ export async function readConsistently<T>(
     const client = await connect(pool, signal);
     try {
       await client.query(BEGIN);
-      return await work(async (statement, values) => (await client.query({ ...statement, values })).rows);
+      return await work(
+        async (statement, values) => (await client.query({ ...statement, values, types: ROW_TYPES })).rows,
+      );
     } finally {
       await client.query("rollback").catch(() => {
         broken = true;

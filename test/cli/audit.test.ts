@@ -9,6 +9,7 @@ import { createLogger } from "../../src/logger.ts";
 import { auditTrail } from "../audit/audit-fixture.ts";
 import { testDatabaseAddress } from "../support/database.ts";
 import { MAIN, runMuster, settingsFor, temporaryFolder } from "../support/muster-process.ts";
+import { startTestServer } from "../support/start-test-server.ts";
 
 /** A database with a sealed trail, and what `muster` is run with on it. */
 async function sealedTrail() {
@@ -92,6 +93,28 @@ test("verify says what was changed, where and when, and ends with 1", async () =
       detail: "its 3 entries are not those that were sealed",
     },
   ]);
+  await db[Symbol.asyncDispose]();
+});
+
+test("list prints what was done in a project, the newest first, as a table or as JSON", async () => {
+  const { db, env, project } = await sealedTrail();
+  const server = await startTestServer({
+    address: db.address,
+    config: { operatorKey: String(env["MUSTER_OPERATOR_KEY"]) },
+  });
+  const reached = { ...env, MUSTER_URL: server.url };
+  const list = (...args: string[]) => runMuster(["audit", "list", "--project", project, ...args], reached);
+  const json = await list("--limit", "2", "--json");
+  expect(JSON.parse(json.stdout).map(({ request_id }: { request_id: string }) => request_id)).toEqual([
+    "request-3",
+    "request-2",
+  ]);
+  const { code, stdout } = await list("--after", "2026-03-01T00:00:02Z", "--before", "2026-03-01T00:00:03Z");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^create_time .*\n2026-03-01T00:00:02Z +UserService\/UpsertUser +system +key-1 .* true +\d+\/\d+\n$/,
+  );
+  expect((await list("--after", "yesterday")).code).toBe(2);
   await db[Symbol.asyncDispose]();
 });
 
