@@ -2,6 +2,7 @@ import { type DescField, getOption, hasOption } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { readContract } from "../../scripts/reference/descriptors.ts";
 import { Access, access, field_access, RateBucket, subject_field } from "../../src/gen/muster/v1/access_pb.ts";
+import { file_muster_v1_audit_service } from "../../src/gen/muster/v1/audit_service_pb.ts";
 import { file_muster_v1_event_service } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { file_muster_v1_external_auth_service } from "../../src/gen/muster/v1/external_auth_service_pb.ts";
 import { file_muster_v1_presence_service } from "../../src/gen/muster/v1/presence_service_pb.ts";
@@ -12,6 +13,7 @@ import { UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
 import { file_muster_v1_user_service } from "../../src/gen/muster/v1/user_service_pb.ts";
 
 const FILES = [
+  file_muster_v1_audit_service,
   file_muster_v1_event_service,
   file_muster_v1_external_auth_service,
   file_muster_v1_presence_service,
