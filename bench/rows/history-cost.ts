@@ -3,7 +3,7 @@ import { systemClock } from "../../src/clock.ts";
 import { connectionOptions } from "../../src/db/orm.ts";
 import { createIds } from "../../src/ids.ts";
 import { UPSERT_USER } from "../../src/users/upsert-statements.ts";
-import { floorAct } from "../harness/floor-act.ts";
+import { FLOOR_DETAILS, floorAct } from "../harness/floor-act.ts";
 import { median } from "../harness/median.ts";
 import { postgresCpu } from "../harness/postgres-cpu.ts";
 import type { OwnRow } from "../harness/row.ts";
@@ -25,7 +25,7 @@ const WRITES = 2_000;
 /** Writes new users over the connections. Gives the CPU of the database for each, in microseconds. */
 async function write(pool: pg.Pool, projectId: string, side: string, text: string, cpu: () => number): Promise<number> {
   const newId = createIds(systemClock);
-  const act = text === WITH_HISTORY ? [floorAct("UserService/UpsertUser")] : [];
+  const act = text === WITH_HISTORY ? [FLOOR_DETAILS, floorAct("UserService/UpsertUser")] : [];
   const before = cpu();
   await Promise.all(
     Array.from({ length: CONNECTIONS }, async (_, connection) => {
