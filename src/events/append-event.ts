@@ -12,7 +12,7 @@ export interface NewEvent {
   /** The typed message of `event.proto` in JSON, with the field names of the proto. */
   readonly data: object;
   /** What is being done, whose origin the event names. */
-  readonly act?: Pick<Act, "facts">;
+  readonly act: Pick<Act, "facts">;
   readonly createTime: Date;
 }
 
@@ -29,7 +29,7 @@ export async function appendEvent(em: SqlEntityManager, event: NewEvent): Promis
       event.type,
       event.userId ?? null,
       JSON.stringify(event.data),
-      event.act?.facts ?? null,
+      event.act.facts,
       event.createTime,
     ],
   );
@@ -52,11 +52,11 @@ export const appendEventSql = (event: {
   userId: string;
   data: string;
   createTime: string;
-  /** Left out: none. */
-  origin?: string;
+  /** `ORIGIN_OF_ACT`, so that what syncs both ways does not go round in circles. */
+  origin: string;
 }): string => `
   insert into events (project_id, id, type, user_id, data, origin, create_time)
-  select ${event.projectId}, ${event.id}, ${typeSql(event.type)}, ${event.userId}, ${event.data}, ${event.origin ?? "null"}, ${event.createTime}
+  select ${event.projectId}, ${event.id}, ${typeSql(event.type)}, ${event.userId}, ${event.data}, ${event.origin}, ${event.createTime}
   from ${event.from} ${event.where ? `where ${event.where}` : ""}`;
 
 const typeSql = (type: Parameters<typeof appendEventSql>[0]["type"]): string =>

@@ -6,6 +6,7 @@ import { createIds } from "../../src/ids.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { settledEvents } from "../support/settled-events.ts";
+import { TEST_ACT } from "../support/test-act.ts";
 
 const db = await testDatabase();
 const clock = createFakeClock();
@@ -17,6 +18,7 @@ const event = (projectId: string, n: number) => ({
   id: newId(),
   type: "test.counted",
   data: { n },
+  act: TEST_ACT,
   createTime: new Date(clock.now()),
 });
 

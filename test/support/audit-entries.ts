@@ -5,6 +5,7 @@ export interface KeptEntry {
   readonly method: string;
   readonly actorKind: string;
   readonly actorId: string | null;
+  readonly address: string | null;
   readonly requestId: string | null;
   readonly origin: string | null;
   readonly userId: string | null;
@@ -15,7 +16,7 @@ export interface KeptEntry {
 /** The audit entries of a project, in the order in which they were written. */
 export async function auditEntries(db: Pick<Database, "pool">, projectId: string): Promise<KeptEntry[]> {
   const { rows } = await db.pool.query<KeptEntry>(
-    `select method, actor_kind as "actorKind", actor_id as "actorId", request_id as "requestId", origin,
+    `select method, actor_kind as "actorKind", actor_id as "actorId", address, request_id as "requestId", origin,
        user_id as "userId", target, details
      from audit_entries where project_id = $1 order by transaction_id, sequence`,
     [projectId],
