@@ -1,6 +1,6 @@
 import { appendAuditSql } from "../../audit/append-audit.ts";
 import { recorded } from "../../db/recorded.ts";
-import { appendEventSql } from "../../events/append-event.ts";
+import { appendEventSql, ORIGIN_OF_ACT } from "../../events/append-event.ts";
 
 /**
  * Disables a webhook, with `webhook.disabled` and an entry of it: $1 project, $2 webhook, $3 cause, $4 now, $5 the event's id. The URL is not told:
@@ -22,6 +22,7 @@ export const DISABLE = recorded({
       userId: "null::uuid",
       data: `jsonb_build_object('webhook_id', gone.id, 'cause', 'WEBHOOK_DISABLED_CAUSE_' || gone.disabled_cause)`,
       createTime: "gone.disabled_time",
+      origin: ORIGIN_OF_ACT,
     })}
     ), entry as (${appendAuditSql({
       from: "gone",
