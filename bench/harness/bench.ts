@@ -22,7 +22,10 @@ export interface Bench extends AsyncDisposable {
   /** A folder that is deleted with the run. */
   readonly folder: string;
   /** Starts a Muster on a new database, or beside another one on the same. */
-  startMuster(beside?: Muster, special?: Pick<SubjectOptions, "withoutHashing" | "redis">): Promise<Muster>;
+  startMuster(
+    beside?: Muster,
+    special?: Pick<SubjectOptions, "withoutHashing" | "redis" | "egressAllow">,
+  ): Promise<Muster>;
   makeTenant(muster: Muster): Promise<Tenant>;
   start(script: string): Child;
   /** Runs `work`, and writes down where the process spent its time if the run was asked for that. */

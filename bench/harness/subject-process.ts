@@ -13,6 +13,8 @@ export interface SubjectOptions {
   readonly encryptionKey: Uint8Array;
   /** Takes every password for the right one at no cost: what hashing costs has nothing to do with Muster. */
   readonly withoutHashing?: boolean;
+  /** Which hosts and ports of this machine it may call. */
+  readonly egressAllow?: readonly string[];
   /** Where presences are kept; left out: in the database. */
   readonly redis?: Config["redis"];
 }
@@ -23,8 +25,13 @@ let inspector: Session | undefined;
 let server: RunningServer | undefined;
 
 /** As in production, but for the rate limits. */
-async function start({ database, operatorKey, encryptionKey, withoutHashing, redis }: SubjectOptions): Promise<string> {
-  const environment = readConfig({ MUSTER_PORT: "0", MUSTER_RATE_LIMITS: "off" });
+async function start(options: SubjectOptions): Promise<string> {
+  const { database, operatorKey, encryptionKey, withoutHashing, egressAllow = [], redis } = options;
+  const environment = readConfig({
+    MUSTER_PORT: "0",
+    MUSTER_RATE_LIMITS: "off",
+    MUSTER_EGRESS_ALLOW: egressAllow.join(),
+  });
   const config = { ...environment, database, operatorKey, encryptionKeys: [encryptionKey], redis };
   server = await startServer(config, withoutHashing ? { passwordHasher: NO_HASHER } : {});
   return server.url;

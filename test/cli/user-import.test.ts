@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { testDatabase } from "../support/database.ts";
 import { runMuster, spawnMuster, temporaryFolder } from "../support/muster-process.ts";
-import { settledEvents } from "../support/settled-events.ts";
+import { settledEvents, settledUserEvents } from "../support/settled-events.ts";
 import { startTestServer } from "../support/start-test-server.ts";
 
 const db = await testDatabase();
@@ -154,7 +154,7 @@ test("killed again and again at any moment and run once more, every row is in on
   const told = jsonLines(await readFile(errors, "utf8"));
   expect(told.map(({ line }) => line)).toEqual(Array.from({ length: 120 }, (_, i) => i * 100 + 100));
   expect((await users.listUsers({ withTotal: true })).totalSize).toBe(11_880);
-  expect(await settledEvents(db, projectId)).toHaveLength(11_880);
+  expect(await settledUserEvents(db, projectId)).toHaveLength(11_880);
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)(
