@@ -36,6 +36,7 @@ test("an empty environment is a development server's", () => {
     encryptionKeys: undefined,
     tokenTtlHours: 24,
     signingKeyPrepareMs: 60_000,
+    auditRetentionDays: 400,
     tls: undefined,
     trustedProxies: [],
     smtp: undefined,
