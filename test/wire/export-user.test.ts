@@ -76,7 +76,8 @@ describe.each([...PROTOCOLS, ...WEB])("%s:", (way) => {
     const suspensions = document["suspensions"] as { reason?: string }[];
     expect(suspensions.map(({ reason = "" }) => reason)).toEqual(reasons);
     expect(document.presence).toMatchObject({ steps: [{ status: "online", message }] });
-    expect(document.events).toHaveLength(2_001 + reasons.length);
+    // Its creation, what was added, the change of its profile, and the suspensions.
+    expect(document.events).toHaveLength(2_002 + reasons.length);
     expect(document.events.slice(-reasons.length).map(({ data }) => data?.["suspension"])).toEqual(
       reasons.map((reason) => expect.objectContaining({ reason })),
     );
