@@ -76,12 +76,17 @@ async function watch(host: Host, options: WatchOptions): Promise<void> {
   using client = await connectAsProject(host, options.url);
   const { stop } = createInterrupt(host, systemClock);
   let cursor = options.cursor ?? "";
+  let isAway = false;
   while (!stop.aborted) {
     const request = { ...filterOf(options), cursor, fromOldest: options.fromOldest ?? false };
     const waitMs = await readStream(client, request, stop, (message) => {
+      isAway = false;
       cursor = message.cursor || cursor;
       if (message.news.case === "event") print(host, options, message.news.value, cursor);
     });
+    if (!stop.aborted && !isAway)
+      host.stderr.write("The stream broke off. It goes on where it was once the server answers.\n");
+    isAway = true;
     await sleep(waitMs, undefined, { signal: stop }).catch(() => {});
   }
   if (cursor !== "") host.stderr.write(`--cursor ${cursor}\n`);

@@ -51,3 +51,32 @@ test("events are listed page by page, and watched until it is interrupted, from 
   const refused = await runMuster(["events", "watch", "--cursor", "none"], env);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
 });
+
+test("a watch whose server goes says so once, and goes on where it was with the next server", async () => {
+  const server = await startMuster(production);
+  const operator = reach(server.url, production["MUSTER_OPERATOR_KEY"] ?? "");
+  const { accessKey } = await operator.project();
+  const env = { ...production, MUSTER_URL: server.url, MUSTER_ACCESS_KEY: accessKey };
+  await operator.client(UserService, accessKey).upsertUser({ externalId: "ada" });
+  const args = ["events", "watch", "--json", "--from-oldest", "--type", "user.created"];
+  const watching = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env["PATH"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let told = "";
+  watching.stderr.setEncoding("utf8").on("data", (text: string) => {
+    told += text;
+  });
+  const lines = createInterface({ input: watching.stdout })[Symbol.asyncIterator]();
+  const next = async () => JSON.parse((await lines.next()).value ?? "{}") as { event: { data: { user: object } } };
+  expect((await next()).event.data.user).toMatchObject({ external_id: "ada" });
+  server.process.kill("SIGTERM");
+  await server.outcome;
+  const again = await startMuster({ ...production, MUSTER_PORT: new URL(server.url).port });
+  const after = reach(again.url, production["MUSTER_OPERATOR_KEY"] ?? "");
+  await after.client(UserService, accessKey).upsertUser({ externalId: "eve" });
+  expect((await next()).event.data.user).toMatchObject({ external_id: "eve" });
+  expect(told).toBe("The stream broke off. It goes on where it was once the server answers.\n");
+  watching.kill("SIGINT");
+  expect(await once(watching, "exit")).toEqual([130, null]);
+});
