@@ -28,4 +28,6 @@ const line = (cells: readonly string[]): string =>
     .join(" ")
     .trimEnd();
 
-const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2));
+/** A figure with as many digits as it is good for. */
+export const number = (value: number): string =>
+  value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value >= 10 ? 1 : 2);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { answerParent } from "./answer-parent.ts";
+import { familyCpu } from "./family-cpu.ts";
 import type { SubjectOptions } from "./subject-process.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -52,4 +53,7 @@ async function stop(): Promise<void> {
   }
 }
 
-answerParent({ start }, stop);
+/** Microseconds of CPU that the processes have used so far, all together. */
+const cpu = (): number => started.reduce((sum, { pid = 0 }) => sum + familyCpu(pid), 0);
+
+answerParent({ start, cpu }, stop);
