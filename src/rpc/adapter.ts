@@ -19,7 +19,7 @@ import { leaveRest } from "./leave-rest.ts";
 import { DETAIL_TYPES } from "./map-errors.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isGone, type NodeRequest, type NodeResponse, send } from "./plain-http.ts";
-import { recordMethods, type UnaryMethod } from "./service-methods.ts";
+import { type RecordedMethods, recordMethods } from "./service-methods.ts";
 import { formatOf } from "./strict-decode-format.ts";
 import { createMessageReader, type DecodeLimits } from "./strict-decode-message.ts";
 import { createDecodeRequest, type DecodeRequest, takeDecoded } from "./strict-decode-request.ts";
@@ -35,7 +35,7 @@ export interface AdapterOptions {
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly limits?: Partial<RpcLimits>;
-  /** Whether unary calls go by the fast path where they can. */
+  /** Whether calls that take one message go by the fast path where they can. */
   readonly fastPath: boolean;
   readonly clientAddress: ClientAddress;
   readonly clock: Clock;
@@ -86,7 +86,7 @@ interface Path {
  */
 export function createRpcHandler(options: AdapterOptions): RpcHandler {
   const limits = { ...RPC_LIMITS, ...options.limits };
-  const { handlerFor, unary } = createDispatch(options, limits);
+  const { handlerFor, methods } = createDispatch(options, limits);
   const reader = createMessageReader(limits, options.clock);
   // A reader that takes nothing is cut off, since what it does not take is held in memory.
   const stalls = createCoarseTimers(limits.stallTimeoutMs, options.clock);
@@ -111,9 +111,7 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
         else send(request, response, { status: 500 });
       }
     },
-    fast: options.fastPath
-      ? createFastPath({ ...options, methods: unary, reader, stalls, framing, limits })
-      : undefined,
+    fast: options.fastPath ? createFastPath({ ...options, methods, reader, stalls, framing, limits }) : undefined,
   };
 }
 
@@ -125,7 +123,7 @@ type HandlerFor = (path: string, request?: NodeRequest) => UniversalHandler | un
 function createDispatch(
   { routes, interceptors }: AdapterOptions,
   limits: RpcLimits,
-): { handlerFor: HandlerFor; unary: ReadonlyMap<string, UnaryMethod> } {
+): { handlerFor: HandlerFor; methods: RecordedMethods["methods"] } {
   const createRouter = () =>
     createConnectRouter({
       interceptors: [takeDecoded, ...interceptors],
@@ -137,7 +135,7 @@ function createDispatch(
       compressMinBytes: limits.compressMinBytes,
       maxTimeoutMs: limits.maxTimeoutMs,
     });
-  const { router, unary } = recordMethods(createRouter());
+  const { router, methods } = recordMethods(createRouter());
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const unknown = createUnknownMethods(createRouter, new Set(router.handlers.map((handler) => handler.service)));
@@ -150,7 +148,7 @@ function createDispatch(
     // What is in no protocol is no call.
     return standIn && formatOf(standIn.method, contentType) && standIn;
   };
-  return { handlerFor, unary };
+  return { handlerFor, methods };
 }
 
 function valuesOf({ clientAddress }: AdapterOptions, request: NodeRequest): ContextValues {

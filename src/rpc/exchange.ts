@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { constants, type IncomingHttpHeaders as Http2Headers, type ServerHttp2Stream } from "node:http2";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../clock.ts";
 import type { Answer } from "./fast-framing.ts";
 import { dropRest } from "./leave-rest.ts";
@@ -28,6 +28,11 @@ export interface Exchange {
   onClose(closed: () => void): void;
   /** Sends the whole answer, and `extra` headers that it may replace. */
   send(answer: Answer, extra: NodeHeaders): void;
+  /** Begins an answer that is written to `output` as it comes, with `extra` headers that it may replace. */
+  begin(headers: NodeHeaders, extra: NodeHeaders): void;
+  readonly output: Writable;
+  /** Ends it, after a last chunk, with trailers. */
+  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders | undefined): void;
   breakOff(): void;
 }
 
@@ -80,6 +85,19 @@ export class Http1Exchange implements Exchange {
     response.writeHead(status, { ...extra, ...headers });
     if (trailers) response.addTrailers(Object.entries(trailers) as [string, string][]);
     response.end(body);
+  }
+
+  get output(): Writable {
+    return this.#response;
+  }
+
+  begin(headers: NodeHeaders, extra: NodeHeaders): void {
+    this.#response.writeHead(200, { ...extra, ...headers });
+  }
+
+  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders | undefined): void {
+    if (trailers) this.#response.addTrailers(Object.entries(trailers) as [string, string][]);
+    this.#response.end(chunk);
   }
 
   breakOff(): void {
@@ -136,6 +154,21 @@ export class Http2Exchange implements Exchange {
     } else stream.respond(head);
     if (!stream.readableEnded) stream.once("finish", () => this.#leaveRest());
     stream.end(body);
+  }
+
+  get output(): Writable {
+    return this.body;
+  }
+
+  begin(headers: NodeHeaders, extra: NodeHeaders): void {
+    this.body.respond({ ":status": 200, ...extra, ...headers }, { waitForTrailers: true });
+  }
+
+  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders = {}): void {
+    const stream = this.body;
+    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+    if (!stream.readableEnded) stream.once("finish", () => this.#leaveRest());
+    stream.end(chunk);
   }
 
   breakOff(): void {

@@ -4,22 +4,23 @@ import {
   ConnectError,
   type HandlerContext,
   type Interceptor,
+  type StreamRequest,
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
 import type { MethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
 import type { Framing, Outcome } from "./fast-framing.ts";
-import type { UnaryMethod } from "./service-methods.ts";
+import type { StreamMethod, UnaryMethod } from "./service-methods.ts";
 
-/** A unary RPC, ready to be called. */
-export interface Callee extends UnaryMethod {
+/** An RPC, ready to be called. */
+export type Callee<M = UnaryMethod> = M & {
   readonly serialization: MethodSerializationLookup<DescMessage, DescMessage>;
-}
+};
 
 /** A call whose message has been read. */
-export interface ReadCall {
-  readonly callee: Callee;
+export interface ReadCall<M = UnaryMethod> {
+  readonly callee: Callee<M>;
   readonly framing: Framing;
   readonly request: UnaryRequest;
   /** Aborts the request's signal. */
@@ -56,7 +57,8 @@ export async function runCall(call: ReadCall, interceptors: readonly Interceptor
   return outcome;
 }
 
-const internal = (cause: unknown): ConnectError =>
+/** What a failure is on the wire that the interceptors have not told of. */
+export const internal = (cause: unknown): ConnectError =>
   new ConnectError("internal error", Code.Internal, undefined, undefined, cause);
 
 function answerHeaders({ framing, gzip }: ReadCall): { header: Headers; trailer: Headers } {
@@ -69,31 +71,45 @@ function answerHeaders({ framing, gzip }: ReadCall): { header: Headers; trailer:
   return { header, trailer };
 }
 
-/** The innermost step: the service itself, and what it is told of the call. */
+/** The innermost step: the service itself. */
 function serviceOf(call: ReadCall, header: Headers, trailer: Headers, clock: Clock): Next {
   const { method, impl } = call.callee;
   const service = method.parent;
-  const until = call.timeoutMs === undefined ? undefined : clock.monotonic() + call.timeoutMs;
+  const contextOf = createContexts(call, header, trailer, clock);
   return async (request) => {
-    const context: HandlerContext = {
-      service,
-      method,
-      protocolName: call.framing.protocol,
-      requestMethod: request.requestMethod,
-      url: request.url,
-      timeoutMs: () => (until === undefined ? undefined : until - clock.monotonic()),
-      signal: request.signal,
-      requestHeader: request.header,
-      responseHeader: header,
-      responseTrailer: trailer,
-      values: request.contextValues,
-    };
-    const message = create(method.output, await impl(request.message as Message, context));
+    const message = create(method.output, await impl(request.message as Message, contextOf(request)));
     return { stream: false, service, method, header, trailer, message };
   };
 }
 
-function startDeadline({ timeoutMs, controller }: ReadCall, clock: Clock): Disposable | undefined {
+/** What a service is told of a call. */
+export function createContexts(
+  { callee: { method }, framing, timeoutMs }: ReadCall<UnaryMethod | StreamMethod>,
+  responseHeader: Headers,
+  responseTrailer: Headers,
+  clock: Clock,
+): (request: UnaryRequest | StreamRequest) => HandlerContext {
+  const until = timeoutMs === undefined ? undefined : clock.monotonic() + timeoutMs;
+  return (request) => ({
+    service: method.parent,
+    method,
+    protocolName: framing.protocol,
+    requestMethod: request.requestMethod,
+    url: request.url,
+    timeoutMs: () => (until === undefined ? undefined : until - clock.monotonic()),
+    signal: request.signal,
+    requestHeader: request.header,
+    responseHeader,
+    responseTrailer,
+    values: request.contextValues,
+  });
+}
+
+/** Has the call aborted once its time has passed. */
+export function startDeadline(
+  { timeoutMs, controller }: Pick<ReadCall, "timeoutMs" | "controller">,
+  clock: Clock,
+): Disposable | undefined {
   if (timeoutMs === undefined) return undefined;
   const pass = () => controller.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
   if (timeoutMs > 0) return clock.schedule(timeoutMs, pass);

@@ -104,7 +104,8 @@ export function acceptsGzip({ enveloped }: Framing, accepted: string | null, enc
 const EMPTY = new Uint8Array();
 const COMPRESSED = 1;
 
-const gzipped = async (bytes: Uint8Array): Promise<Uint8Array> =>
+/** The bytes as gzip, compressed off the event loop. */
+export const gzipped = async (bytes: Uint8Array): Promise<Uint8Array> =>
   compressionGzip.compress(bytes as Uint8Array<ArrayBuffer>);
 
 function frameGrpc({ header, trailer, message, error }: Outcome, minBytes: number): Answer | Promise<Answer> {
@@ -146,7 +147,7 @@ function answer(status: number, headers: NodeHeaders, body: Uint8Array): Answer 
 const isEmpty = (headers: Headers): boolean => headers.keys().next().done === true;
 
 /** A byte of flags, four of length, and the data. */
-function envelope(flags: number, data: Uint8Array): Uint8Array {
+export function envelope(flags: number, data: Uint8Array): Uint8Array {
   const bytes = Buffer.allocUnsafe(5 + data.length);
   bytes[0] = flags;
   bytes.writeUInt32BE(data.length, 1);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { create, type DescMethod, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethod, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
   Code,
@@ -17,10 +17,12 @@ import type { CoarseTimers } from "./coarse-timers.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Callee, type ReadCall, runCall } from "./fast-call.ts";
 import { acceptsGzip, CONNECT, FRAMINGS, type Framing, type FramingOptions, frame } from "./fast-framing.ts";
+import { runStream } from "./fast-stream.ts";
 import type { Gate } from "./gate.ts";
 import type { NodeHeaders } from "./node-headers.ts";
 import { CONNECTION } from "./open-streams.ts";
-import type { UnaryMethod } from "./service-methods.ts";
+import { isStream, type StreamMethod, type UnaryMethod } from "./service-methods.ts";
+import { STREAM_FRAMINGS } from "./stream-framing.ts";
 import { timeoutOf } from "./strict-decode-format.ts";
 import type { MessageReader } from "./strict-decode-message.ts";
 import { messageOfQuery } from "./strict-decode-query.ts";
@@ -28,7 +30,7 @@ import { leaveUndecoded, UNDECODED } from "./undecoded.ts";
 import { timeFor } from "./write-answer.ts";
 
 export interface FastPathOptions {
-  readonly methods: ReadonlyMap<string, UnaryMethod>;
+  readonly methods: ReadonlyMap<string, UnaryMethod | StreamMethod>;
   readonly gate: Gate;
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
@@ -43,12 +45,14 @@ export interface FastPathOptions {
 
 /** A call that the fast path takes. */
 export interface FastTarget {
-  readonly callee: Callee;
+  readonly callee: AnyCallee;
   readonly framing: Framing;
 }
 
+type AnyCallee = Callee<UnaryMethod | StreamMethod>;
+
 /**
- * Unary calls as most clients make them, without the protocol handlers of Connect: the same gate, decoder, interceptors and services, and the
+ * Calls that take one message, as most clients make them, without the protocol handlers of Connect: the same gate, decoder, interceptors and services, and the
  * same answers on the wire. What it does not take is for the protocol handlers.
  */
 export interface FastPath {
@@ -58,7 +62,7 @@ export interface FastPath {
   serve(target: FastTarget, exchange: Exchange, extra: NodeHeaders): Promise<void>;
 }
 
-/** A fast path for the unary RPCs among these methods, with the limits of the protocol handlers behind it. */
+/** A fast path for these methods, with the limits of the protocol handlers behind it. */
 export function createFastPath(options: FastPathOptions): FastPath {
   const callees = calleesOf(options);
   const callOf = createCalls(options.clientAddress);
@@ -90,17 +94,20 @@ function fail(exchange: Exchange, extra: NodeHeaders): void {
   }
 }
 
-function calleesOf({ methods, framing, limits }: FastPathOptions): ReadonlyMap<string, Callee> {
-  const lookup = ({ method }: UnaryMethod) => createMethodSerializationLookup(method, undefined, framing.json, limits);
+function calleesOf({ methods, framing, limits }: FastPathOptions): ReadonlyMap<string, AnyCallee> {
+  const lookup = ({ method }: UnaryMethod | StreamMethod) =>
+    createMethodSerializationLookup(method, undefined, framing.json, limits);
   return new Map([...methods].map(([path, each]) => [path, { ...each, serialization: lookup(each) }]));
 }
 
-function framingOf({ method }: Callee, { method: verb, target, headers }: Exchange): Framing | undefined {
+function framingOf(callee: AnyCallee, { method: verb, target, headers }: Exchange): Framing | undefined {
   const type = headers["content-type"];
   // Who waits to be asked for its message is for Node to ask.
   if (headers.expect !== undefined) return undefined;
-  if (verb === "POST") return type === undefined ? undefined : FRAMINGS.get(type);
-  const isGet = verb === "GET" && method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  if (verb === "POST")
+    return type === undefined ? undefined : (isStream(callee) ? STREAM_FRAMINGS : FRAMINGS).get(type);
+  const isGet =
+    verb === "GET" && !isStream(callee) && callee.method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   if (!isGet || type !== undefined) return undefined;
   const encoding = new URL(target, "http://host").searchParams.get("encoding");
   if (encoding === "json") return CONNECT.json;
@@ -135,7 +142,8 @@ function createCalls(clientAddress: ClientAddress): (target: FastTarget, exchang
     const request: NewCall["request"] = {
       stream: false,
       service: method.parent,
-      method,
+      // That of a stream is made a stream's once its message is there.
+      method: method as DescMethodUnary,
       requestMethod: exchange.method,
       url: target.startsWith("/") ? exchange.origin + target : target,
       signal: controller.signal,
@@ -171,8 +179,8 @@ async function serve(
   const { stalls } = options;
   let isAnswered = false;
   exchange.onClose(() => {
-    if (isAnswered) stalls.clear(exchange);
-    else controller.abort(new ConnectError("the client left", Code.Canceled));
+    stalls.clear(exchange);
+    if (!isAnswered && !controller.signal.aborted) controller.abort(new ConnectError("the client left", Code.Canceled));
   });
   try {
     await options.gate(callee.method, request);
@@ -186,7 +194,12 @@ async function serve(
   // Nobody is left to read an answer.
   if (controller.signal.aborted) return;
   const gzip = acceptsGzip(framing, request.header.get(framing.acceptHeader), encoding);
-  const call: ReadCall = { callee, framing, request, controller, gzip, timeoutMs };
+  const rest = { framing, request, controller, gzip, timeoutMs };
+  if (isStream(callee)) {
+    const target = { exchange, extra, stalls, framing: options.framing };
+    return runStream({ callee, ...rest }, target, options.interceptors, options.clock);
+  }
+  const call: ReadCall = { callee, ...rest };
   const outcome = await runCall(call, options.interceptors, options.clock);
   const framed = frame(framing, outcome, gzip, options.framing);
   const answer = framed instanceof Promise ? await framed : framed;

@@ -2,6 +2,7 @@ import { clearField, type DescField, type DescMessage, getOption, hasOption, typ
 import type { Interceptor } from "@connectrpc/connect";
 import { Access, access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
 import { CALLER, type Caller } from "./caller.ts";
+import { followMessages } from "./follow-messages.ts";
 import { inspectRequest } from "./inspect-request.ts";
 import { createWriteCheck } from "./unwritable-fields.ts";
 
@@ -70,7 +71,8 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
       mayReadEntry: plan.hasEntries ? await ports.entryReader(projectId) : () => false,
     });
     if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
-    return { ...response, message: visibleEach(plan, response.message, viewer) };
+    const change = async (message: Message) => visible(plan, message, await viewer());
+    return { ...response, message: followMessages(response.message, { change }) };
   }
 }
 
@@ -130,12 +132,4 @@ function replace(message: Message, field: DescField, change: (nested: Message) =
   (message as unknown as Fields)[field.localName] = Array.isArray(value)
     ? value.map((item: Message) => change(item))
     : change(value as Message);
-}
-
-async function* visibleEach<M extends Message>(
-  plan: ReadPlan,
-  messages: AsyncIterable<M>,
-  viewer: () => Promise<Viewer>,
-): AsyncIterable<M> {
-  for await (const message of messages) yield visible(plan, message, await viewer());
 }

@@ -6,6 +6,7 @@ import { ERRORS, MusterError, type Reason, type StatusCode } from "../errors.ts"
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Logger } from "../logger.ts";
+import { followMessages } from "./follow-messages.ts";
 
 /** `domain` of every ErrorInfo. */
 export const ERROR_DOMAIN = "muster.v1";
@@ -43,13 +44,8 @@ export function mapErrors(logger: Logger): Interceptor {
 }
 
 /** An error inside a stream does not pass a try/catch around `next`: it comes out of the iteration. */
-async function* mapped<M>(messages: AsyncIterable<M>, signal: AbortSignal, logger: Logger): AsyncIterable<M> {
-  try {
-    yield* messages;
-  } catch (error) {
-    throw wireError(error, signal, logger);
-  }
-}
+const mapped = <M>(messages: AsyncIterable<M>, signal: AbortSignal, logger: Logger): AsyncIterable<M> =>
+  followMessages(messages, { failed: (error) => wireError(error, signal, logger) });
 
 /** What goes on the wire for `error`. A failure nobody foresaw becomes INTERNAL with an error id, and its cause a log line. */
 export function wireError(error: unknown, signal: AbortSignal, logger: Logger): ConnectError {

@@ -5,6 +5,7 @@ import type { NewId } from "../ids.ts";
 import type { Logger } from "../logger.ts";
 import { CALLER } from "./caller.ts";
 import { CLIENT_ADDRESS } from "./client-address.ts";
+import { followMessages } from "./follow-messages.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Tracing } from "./tracing.ts";
 
@@ -88,18 +89,15 @@ function line(request: Call, requestId: string, code: string, error: unknown, ms
   };
 }
 
-async function* followed<M>(messages: AsyncIterable<M>, end: End): AsyncIterable<M> {
-  try {
-    yield* messages;
-    end();
-  } catch (error) {
-    end(error);
-    throw error;
-  } finally {
-    // The adapter closes the iteration when the client has left.
-    end(new ConnectError("the client left", Code.Canceled));
-  }
-}
+const followed = <M>(messages: AsyncIterable<M>, end: End): AsyncIterable<M> =>
+  followMessages(messages, {
+    ended: () => end(),
+    failed(error) {
+      end(error);
+      return error;
+    },
+    left: () => end(new ConnectError("the client left", Code.Canceled)),
+  });
 
 const codeName = (error: unknown): string =>
   (Code[ConnectError.from(error).code] ?? "Unknown").replace(/(?<=[a-z])[A-Z]/g, "_$&").toLowerCase();

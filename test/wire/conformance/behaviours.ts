@@ -10,11 +10,12 @@ import { CLIENT_ADDRESS } from "../../../src/rpc/client-address.ts";
 
 type Answer = { name?: string };
 /** What a service may do with a call, by the external id of the user that it is asked for. */
-type Behaviour = (context: HandlerContext) => Answer | Promise<Answer>;
+export type Behaviour = (context: HandlerContext) => Answer | Promise<Answer>;
 
 export const WRITE_MAX_BYTES = 64 * 1024;
 
-const untilAborted = (signal: AbortSignal): Promise<never> =>
+/** Waits until it is given up. */
+export const untilAborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener("abort", () => reject(signal.reason), { once: true });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRandom, type Random } from "../../support/random.ts";
 import { BEHAVIOURS } from "./behaviours.ts";
-import { CARRIERS, type Draft, draftOf, headerFor, requestOf } from "./carriers.ts";
+import { CARRIERS, type Carrier, type Draft, draftOf, headerFor, requestOf, STREAM_CARRIERS } from "./carriers.ts";
 import { type Pair, startPair } from "./compare.ts";
+import { STREAM_BEHAVIOURS, waits } from "./stream-behaviours.ts";
 
 let pair: Pair;
 beforeAll(async () => {
@@ -37,9 +38,10 @@ function damaged(random: Random, bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(all.map((byte) => byte ?? 0));
 }
 
-function someDraft(random: Random): Draft {
-  const carrier = pick(random, CARRIERS);
-  const behaviours = Object.keys(BEHAVIOURS).filter((name) => !name.startsWith("gives up"));
+function someDraft(random: Random, carriers: readonly Carrier[]): Draft {
+  const carrier = pick(random, carriers);
+  const streamed = carrier.isStream ? Object.keys(STREAM_BEHAVIOURS) : [];
+  const behaviours = [...Object.keys(BEHAVIOURS), ...streamed].filter((name) => !waits(name));
   const draft = draftOf(carrier, pick(random, behaviours));
   const headers: Record<string, string> = { ...draft.headers };
   for (const what of ["timeout", "encoding", "accept"] as const)
@@ -49,11 +51,14 @@ function someDraft(random: Random): Draft {
   return { ...changed, body: damaged(random, requestOf(changed).body ?? new Uint8Array()) };
 }
 
-test.for(SEEDS)("damaged requests are answered the same with and without the fast path, seed %i", async (seed) => {
-  const random = createRandom(seed);
+const KINDS = { calls: CARRIERS, streams: STREAM_CARRIERS };
+const cases = SEEDS.flatMap((seed) => (["calls", "streams"] as const).map((kind) => ({ kind, seed })));
+
+test.for(cases)("damaged $kind are answered the same with and without the fast path, seed $seed", async (one) => {
+  const random = createRandom(one.seed);
   const before = pair.taken;
   for (let call = 0; call < CALLS; call++) {
-    const draft = someDraft(random);
+    const draft = someDraft(random, KINDS[one.kind]);
     const answer = await pair.same(requestOf(draft));
     expect(answer.status).toBeGreaterThan(0);
   }

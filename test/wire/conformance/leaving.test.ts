@@ -3,9 +3,10 @@ import { connect } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { CARRIERS, type Carrier, draftOf, requestOf } from "./carriers.ts";
+import { CARRIERS, type Carrier, draftOf, requestOf, STREAM_CARRIERS } from "./carriers.ts";
 import { type Pair, startPair } from "./compare.ts";
 import type { RawRequest } from "./raw-call.ts";
+import { LASTING } from "./stream-behaviours.ts";
 
 let pair: Pair;
 beforeAll(async () => {
@@ -13,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => pair[Symbol.asyncDispose]());
 
-const POSTS = CARRIERS.filter(({ contentType }) => contentType);
+const POSTS = [...CARRIERS, ...STREAM_CARRIERS].filter(({ contentType }) => contentType);
 
 /** Sends a request and leaves before it is answered. */
 async function leave(index: 0 | 1, { http, method, path, headers, body = Buffer.alloc(0), ends }: RawRequest) {
@@ -68,6 +69,27 @@ test.for(POSTS)("a client that leaves within its message was never there: $name"
   for (const index of [0, 1] as const) await leave(index, { ...waiting(carrier), ends: false });
   expect((await pair.same(requestOf(draftOf(carrier, "answers")))).status).toBe(200);
 });
+
+const lasting = LASTING.flatMap((name) => STREAM_CARRIERS.map((carrier) => ({ name, carrier, way: carrier.name })));
+
+test.for(lasting)(
+  "a stream that $name lets go of all, once, when its client leaves: $way",
+  async ({ name, carrier }) => {
+    const { twins } = pair;
+    for (const index of [0, 1] as const) {
+      const { released } = twins[index];
+      await leave(index, requestOf(draftOf(carrier, name)));
+      await expect.poll(() => twins[index].released).toBe(released + 1);
+      await expect.poll(() => twins[index].calls.length).toBe(1);
+    }
+    // A second end would show by now.
+    await pause(10);
+    const [fast, plain] = twins.map(({ calls }) => calls.splice(0));
+    expect(fast).toHaveLength(1);
+    expect(fast).toEqual(plain);
+    expect(fast?.[0]).toContain('"code":"canceled"');
+  },
+);
 
 /** Sends all at once over one connection, and gives what comes back until the server has answered as often. */
 async function pipelined(port: number, requests: readonly string[]): Promise<string> {

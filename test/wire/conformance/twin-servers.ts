@@ -1,5 +1,6 @@
 import { systemClock } from "../../../src/clock.ts";
 import { MusterError } from "../../../src/errors.ts";
+import { PresenceService } from "../../../src/gen/muster/v1/presence_service_pb.ts";
 import { UserService } from "../../../src/gen/muster/v1/user_service_pb.ts";
 import { createLogger } from "../../../src/logger.ts";
 import { rulesOf } from "../../../src/rpc/access.ts";
@@ -14,6 +15,7 @@ import { createStreamRegistry } from "../../../src/rpc/open-streams.ts";
 import { NO_TRACING } from "../../../src/rpc/tracing.ts";
 import { createCheck } from "../../../src/rpc/validate.ts";
 import { usersOf, WRITE_MAX_BYTES } from "./behaviours.ts";
+import { presencesOf } from "./stream-behaviours.ts";
 
 export const ACCESS_KEY = "msk_good";
 export const USER_TOKEN = "a.user.token";
@@ -25,6 +27,8 @@ export interface Twin extends AsyncDisposable {
   readonly calls: string[];
   /** How many calls have come to the service. */
   readonly began: number;
+  /** How many streams that last have let go of what they hold. */
+  readonly released: number;
   /** How many requests the fast path took. */
   readonly taken: number;
 }
@@ -39,7 +43,7 @@ const PORTS = {
   clock: systemClock,
   newId: () => "a-new-id",
   tracing: NO_TRACING,
-  rules: rulesOf([UserService]),
+  rules: rulesOf([UserService, PresenceService]),
   openServices: new Set<string>(),
   rateFactor: 0,
   publicUrl: "https://muster.example",
@@ -65,15 +69,18 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
     write: (line: string) => line.includes('"rpc":') && calls.push(maskLine(line)),
   });
   const metrics = createMetrics();
-  let began = 0;
+  let [began, released] = [0, 0];
   const ports: ChainPorts = { ...PORTS, logger, metrics };
   const rpc = createRpcHandler({
     ...{ fastPath, logger, clock: systemClock, gate: createGate(ports), interceptors: interceptors(ports) },
-    routes: (router) =>
+    routes(router) {
+      const begin = () => began++;
+      router.service(UserService, usersOf(begin));
       router.service(
-        UserService,
-        usersOf(() => began++),
-      ),
+        PresenceService,
+        presencesOf(begin, () => released++),
+      );
+    },
     clientAddress: createClientAddress(["127.0.0.1"]),
     limits: { writeMaxBytes: WRITE_MAX_BYTES, readMaxBytes: 32 * 1024, anonymousMaxBytes: 1_024, bodyTimeoutMs: 500 },
   });
@@ -91,6 +98,9 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
     calls,
     get began() {
       return began;
+    },
+    get released() {
+      return released;
     },
     get taken() {
       return taken;

@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { UpsertUserRequestSchema } from "../../../src/gen/muster/v1/user_service_pb.ts";
 import type { BehaviourName } from "./behaviours.ts";
-import { type Carrier, type Draft, draftOf, headerFor, UPSERT_USER } from "./carriers.ts";
+import { type Carrier, type Draft, draftOf, headerFor, isGrpc, UPSERT_USER, WATCH_PRESENCE } from "./carriers.ts";
 import { USER_TOKEN } from "./twin-servers.ts";
 
 /** A request that differs from the usual one; undefined: there is none of this carrier. */
@@ -63,7 +63,7 @@ const HEADERS = [
 
 const timeout = (name: string, value: { readonly grpc: string; readonly connect: string }, behaviour: BehaviourName) =>
   variant(name, behaviour, (draft, carrier) =>
-    withHeaders(draft, { [headerFor(carrier, "timeout")]: carrier.enveloped ? value.grpc : value.connect }),
+    withHeaders(draft, { [headerFor(carrier, "timeout")]: isGrpc(carrier) ? value.grpc : value.connect }),
   );
 
 const TIMEOUTS = [
@@ -148,11 +148,14 @@ const MESSAGES = [
       ? { ...withHeaders(draft, { authorization: undefined }), message: Buffer.alloc(2_000, " ") }
       : undefined,
   ),
-  variant("a message of another method", "answers", (_, { codec, contentType }) => {
+  variant("a message of another method", "answers", (_, { codec, contentType, isStream }) => {
     if (!contentType) return undefined;
     const schema = UpsertUserRequestSchema;
     const message = toBinary(schema, create(schema, { externalId: "other", user: { name: "x" } }));
-    return { path: UPSERT_USER, message: codec === "json" ? Buffer.from('{"externalId":"other"}') : message };
+    return {
+      path: isStream ? WATCH_PRESENCE : UPSERT_USER,
+      message: codec === "json" ? Buffer.from('{"externalId":"other"}') : message,
+    };
   }),
 ];
 
@@ -184,7 +187,7 @@ const REQUESTS = [
   posted("a method that there is not", () => ({ path: "/muster.v1.UserService/Nothing" }), always),
   posted("a service that there is not", () => ({ path: "/no.such.Service/GetUser" }), always),
   posted("a method that is not served", () => ({ path: "/muster.v1.UserService/DeleteUser" }), always),
-  posted("a query that nobody asked for", () => ({ path: "/muster.v1.UserService/GetUser?x=1" })),
+  posted("a query that nobody asked for", ({ path }) => ({ path: `${path}?x=1` })),
   posted("PUT", () => ({ method: "PUT" }), always),
   posted(
     "a content type in capitals",
@@ -200,8 +203,9 @@ const REQUESTS = [
   posted("a content type of a page", (draft) => withHeaders(draft, { "content-type": "text/plain" }), always),
   posted("gRPC-Web in base64", (draft) => withHeaders(draft, { "content-type": "application/grpc-web-text" }), always),
   posted(
-    "a content type of a stream",
-    (draft) => withHeaders(draft, { "content-type": "application/connect+json" }),
+    "a content type of a call of the other kind",
+    (draft, { isStream }) =>
+      withHeaders(draft, { "content-type": isStream ? "application/json" : "application/connect+json" }),
     always,
   ),
   posted("an expectation", (draft) => withHeaders(draft, { expect: "100-continue" }), always),
