@@ -184,7 +184,11 @@ export const ROOMS: readonly Room[] = [
     mayImport: [BESIDE, ...FOUNDATION, "node:http", "node:http2", ...WIRE, ...TELEMETRY, "rate-limiter-flexible"],
     typesOnly: ["../db/act.ts"],
   },
-  { name: "db/", files: ["src/db/**"], mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg"] },
+  {
+    name: "db/",
+    files: ["src/db/**"],
+    mayImport: ["./**", "../start-error.ts", ...FOUNDATION, "@mikro-orm/**", "pg", "pg/lib/utils.js"],
+  },
   {
     name: "jobs/",
     files: ["src/jobs/**"],

@@ -1,8 +1,9 @@
-import type { QueryResult, QueryResultRow } from "pg";
+import type { QueryResultRow } from "pg";
 import { storageError } from "./constraints.ts";
-import type { LookUpQuery, LookUps } from "./look-ups.ts";
+import type { BoundStatement } from "./execution.ts";
+import type { LookUps } from "./look-ups.ts";
 import type { Database } from "./orm.ts";
-import { type NamedStatement, query, ROW_TYPES } from "./statement.ts";
+import { type NamedStatement, query } from "./statement.ts";
 
 /** More keys than this are no short read. */
 const FEW = 100;
@@ -22,10 +23,10 @@ export async function lookUp<Row extends QueryResultRow>(
   signal?: AbortSignal,
 ): Promise<Row[]> {
   signal?.throwIfAborted();
-  const asked = ask<Row>(db.lookUps, { name, text, values, types: ROW_TYPES }, signal);
+  const asked = ask<Row>(db.lookUps, { name, text, values }, signal);
   if (!asked) return query(db.pool, { name, text }, values, signal);
   try {
-    return (await asked).rows;
+    return await asked;
   } catch (error) {
     if ((error as { code?: string }).code === UNKNOWN_STATEMENT) return query(db.pool, { name, text }, values, signal);
     throw storageError(error, signal);
@@ -44,15 +45,15 @@ export function lookUpAll<Row extends QueryResultRow>(
 
 function ask<Row extends QueryResultRow>(
   lookUps: LookUps,
-  lookUpQuery: LookUpQuery,
+  bound: BoundStatement,
   signal: AbortSignal | undefined,
-): Promise<QueryResult<Row>> | undefined {
-  const { promise, resolve, reject } = Promise.withResolvers<QueryResult<Row>>();
+): Promise<Row[]> | undefined {
+  const { promise, resolve, reject } = Promise.withResolvers<Row[]>();
   const leave = () => reject(signal?.reason);
-  const isSent = lookUps.send(lookUpQuery, (error, result) => {
+  const isSent = lookUps.send<Row>(bound, (error, rows) => {
     signal?.removeEventListener("abort", leave);
     if (error) reject(error);
-    else resolve(result);
+    else resolve(rows);
   });
   if (!isSent) return undefined;
   signal?.addEventListener("abort", leave, { once: true });

@@ -2,17 +2,7 @@ import { randomInt } from "node:crypto";
 import pg from "pg";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
-
-/** What a look-up runs: a statement under its name, bound to values. */
-export interface LookUpQuery {
-  readonly name: string;
-  readonly text: string;
-  readonly values: unknown[];
-  readonly types: pg.CustomTypesConfig;
-}
-
-/** Is told what came of a look-up. */
-export type Answered = (error: Error | null | undefined, result: pg.QueryResult) => void;
+import { type BoundStatement, type Executed, Execution } from "./execution.ts";
 
 /**
  * One connection beside the pool that all short reads of the process share: each is sent at once, behind those that are not answered yet,
@@ -20,7 +10,7 @@ export type Answered = (error: Error | null | undefined, result: pg.QueryResult)
  */
 export interface LookUps extends AsyncDisposable {
   /** Sends a read. False, and nothing was done: there is no connection now, or it hangs; the pool has others. */
-  send(query: LookUpQuery, answered: Answered): boolean;
+  send<Row>(bound: BoundStatement, executed: Executed<Row>): boolean;
 }
 
 export interface LookUpOptions {
@@ -67,7 +57,7 @@ class PipelinedLookUps implements LookUps {
     this.#options = options;
   }
 
-  send(query: LookUpQuery, answered: Answered): boolean {
+  send<Row>(bound: BoundStatement, executed: Executed<Row>): boolean {
     const now = this.#options.clock.monotonic();
     const client = this.#client;
     if (!client) {
@@ -79,13 +69,14 @@ class PipelinedLookUps implements LookUps {
     this.#waiting += 1;
     this.#check ??= this.#scheduleCheck(client);
     this.#cork(client);
-    client.query(query, (error, result) => {
+    const done: Executed<Row> = (error, rows) => {
       if (this.#client === client) {
         this.#waiting -= 1;
         this.#movedAt = this.#options.clock.monotonic();
       }
-      answered(error, result);
-    });
+      executed(error, rows);
+    };
+    client.query(new Execution(bound, done));
     return true;
   }
 

@@ -1,6 +1,7 @@
 import type { Pool, QueryResultRow } from "pg";
 import { storageError } from "./constraints.ts";
-import { connect, ROW_TYPES, type Statement } from "./statement.ts";
+import { execute } from "./execution.ts";
+import { connect, type Statement } from "./statement.ts";
 
 /** Runs one statement of a reading. */
 export type RunStatement = <Row extends QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>;
@@ -23,9 +24,7 @@ export async function readConsistently<T>(
     const client = await connect(pool, signal);
     try {
       await client.query(BEGIN);
-      return await work(
-        async (statement, values) => (await client.query({ ...statement, values, types: ROW_TYPES })).rows,
-      );
+      return await work((statement, values) => execute(client, statement, values));
     } finally {
       await client.query("rollback").catch(() => {
         broken = true;

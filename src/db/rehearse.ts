@@ -1,5 +1,6 @@
 import type { Pool, PoolClient, QueryConfig } from "pg";
 import { storageError } from "./constraints.ts";
+import { Execution, execute } from "./execution.ts";
 import { connect } from "./statement.ts";
 
 /**
@@ -28,22 +29,31 @@ export async function rehearse<T>(pool: Pool, work: (pool: Pool) => Promise<T>, 
 
 /** A pool of the one connection, with a savepoint before each statement. */
 function poolOf(pool: Pool, client: PoolClient, state: { broken: boolean }): Pool {
-  const inSavepoint = {
+  async function inSavepoint<T>(run: () => Promise<T>): Promise<T> {
+    await client.query("savepoint rehearsed");
+    try {
+      const result = await run();
+      await client.query("release savepoint rehearsed");
+      return result;
+    } catch (error) {
+      await client.query("rollback to savepoint rehearsed");
+      throw error;
+    }
+  }
+  const rehearsing = {
     processID: (client as PoolClient & { processID: number }).processID,
-    async query(statement: QueryConfig) {
-      await client.query("savepoint rehearsed");
-      try {
-        const result = await client.query(statement);
-        await client.query("release savepoint rehearsed");
-        return result;
-      } catch (error) {
-        await client.query("rollback to savepoint rehearsed");
-        throw error;
-      }
+    query(statement: QueryConfig | Execution<unknown>) {
+      if (!(statement instanceof Execution)) return inSavepoint(() => client.query(statement));
+      // Whoever asked is told when the savepoint is behind it.
+      const told = (error: Error | undefined, rows: unknown[]) => statement.callback(error, rows);
+      return void inSavepoint(() => execute(client, statement, statement.values)).then(
+        (rows) => told(undefined, rows),
+        (error: Error) => told(error, []),
+      );
     },
     release(destroy?: boolean) {
       state.broken ||= destroy === true;
     },
   };
-  return { options: pool.options, connect: async () => inSavepoint } as unknown as Pool;
+  return { options: pool.options, connect: async () => rehearsing } as unknown as Pool;
 }

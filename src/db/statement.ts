@@ -1,6 +1,7 @@
 import type { Pool, PoolClient, QueryResultRow } from "pg";
 import pg from "pg";
 import { storageError } from "./constraints.ts";
+import { execute } from "./execution.ts";
 import { expectWithin } from "./lost-connections.ts";
 import { retryLostRaces } from "./retry.ts";
 
@@ -20,11 +21,6 @@ export interface NamedStatement extends Statement {
 
 /** What a statement is bound to. A function is asked each time the statement is run, once there is a connection for it. */
 export type Values = unknown[] | (() => unknown[]);
-
-/** A row as the driver gives it: `bigint` as number (nothing here passes 2⁵³), `timestamptz` as Date, `date` as `YYYY-MM-DD`. */
-export const ROW_TYPES = new pg.TypeOverrides();
-ROW_TYPES.setTypeParser(pg.types.builtins.INT8, Number);
-ROW_TYPES.setTypeParser(pg.types.builtins.DATE, (value: string) => value);
 
 /** Runs one statement by itself, in a transaction of its own. An aborted signal cancels it in the database. */
 export async function query<Row extends QueryResultRow>(
@@ -58,14 +54,11 @@ async function run<Row extends QueryResultRow>(
   signal?.addEventListener("abort", cancel, { once: true });
   if (statement.withinMs !== undefined) expectWithin(client, statement.withinMs);
   try {
-    const result = await client.query<Row>({
-      ...statement,
-      values: typeof values === "function" ? values() : values,
-      types: ROW_TYPES,
-    });
-    return result.rows;
+    return await execute<Row>(client, statement, typeof values === "function" ? values() : values);
   } catch (error) {
     broken = (error as { severity?: string }).severity !== "ERROR";
+    // It was made where the answer was read: from here on it says who asked.
+    if (error instanceof Error) Error.captureStackTrace(error);
     throw error;
   } finally {
     signal?.removeEventListener("abort", cancel);
@@ -76,8 +69,9 @@ async function run<Row extends QueryResultRow>(
 
 /** A connection of the pool. A caller that leaves while it waits leaves at once, and its place in the queue comes to nothing. */
 export async function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
+  const hasOne = pool.idleCount > pool.waitingCount;
   const connecting = pool.connect();
-  if (!signal) return connecting;
+  if (!signal || hasOne) return connecting;
   const left = Promise.withResolvers<never>();
   const leave = () => left.reject(signal.reason);
   signal.addEventListener("abort", leave, { once: true });

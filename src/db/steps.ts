@@ -1,7 +1,8 @@
 import type { Pool, QueryResultRow } from "pg";
 import { storageError } from "./constraints.ts";
+import { execute } from "./execution.ts";
 import { retryLostRaces } from "./retry.ts";
-import { connect, ROW_TYPES, type Statement } from "./statement.ts";
+import { connect, type Statement } from "./statement.ts";
 
 /** Runs one statement of several that are a transaction together. */
 export type Step = <Row extends QueryResultRow>(statement: Statement, values: unknown[]) => Promise<Row[]>;
@@ -23,9 +24,7 @@ async function once<T>(pool: Pool, work: (step: Step) => Promise<T>): Promise<T>
   let broken = false;
   try {
     await client.query("begin");
-    const done = await work(async (statement, values) => {
-      return (await client.query({ ...statement, values, types: ROW_TYPES })).rows;
-    });
+    const done = await work((statement, values) => execute(client, statement, values));
     await client.query("commit");
     return done;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { Answered, LookUpQuery } from "../../src/db/look-ups.ts";
+import type { BoundStatement, Executed } from "../../src/db/execution.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "../../src/gen/muster/v1/session_service_pb.ts";
 import { RotationMode, TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
@@ -201,7 +201,7 @@ function delayAnswers(names: readonly string[]) {
   const send = db.lookUps.send.bind(db.lookUps);
   const held: (() => void)[] = [];
   let holds = false;
-  const spy = vi.spyOn(db.lookUps, "send").mockImplementation((asked: LookUpQuery, answered: Answered) =>
+  const spy = vi.spyOn(db.lookUps, "send").mockImplementation((asked: BoundStatement, answered: Executed<unknown>) =>
     send(asked, (error, result) => {
       if (holds && names.includes(asked.name)) held.push(() => answered(error, result));
       else answered(error, result);
