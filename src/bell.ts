@@ -17,18 +17,18 @@ export class Bell {
     this.#wake?.();
   }
 
-  /** Resolves when it is rung, after `ms` at the latest. One may wait at a time. */
-  async wait(ms: number): Promise<void> {
+  /** Resolves when it is rung, after `ms` at the latest if that is given. One may wait at a time. */
+  async wait(ms?: number): Promise<void> {
     if (this.#rung) {
       this.#rung = false;
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#clock.schedule(Math.max(0, Math.ceil(ms)), resolve);
+    const timer = ms === undefined ? undefined : this.#clock.schedule(Math.max(0, Math.ceil(ms)), resolve);
     this.#wake = resolve;
     await promise;
     this.#wake = undefined;
     this.#rung = false;
-    timer[Symbol.dispose]();
+    timer?.[Symbol.dispose]();
   }
 }

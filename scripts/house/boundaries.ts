@@ -25,6 +25,7 @@ const NODE = [
   "-node:https",
 ];
 const FOUNDATION = [
+  "**/alarm.ts",
   "**/bell.ts",
   "**/clock.ts",
   "**/ids.ts",
@@ -33,6 +34,8 @@ const FOUNDATION = [
   "**/logger.ts",
   "**/sealing.ts",
   "**/page-tokens.ts",
+  "**/paged-news.ts",
+  "**/pulled-stream.ts",
   "**/skeleton.ts",
   "**/recent.ts",
   ...NODE,

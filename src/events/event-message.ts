@@ -1,11 +1,13 @@
-import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { EventSchema } from "../gen/muster/v1/event_pb.ts";
-import type { WatchEventsResponseSchema } from "../gen/muster/v1/event_service_pb.ts";
+import { type WatchEventsResponse, WatchEventsResponseSchema } from "../gen/muster/v1/event_service_pb.ts";
+import type { PageTokens } from "../page-tokens.ts";
+import { createEventCursor } from "./event-cursor.ts";
 import type { StoredEvent } from "./read-events.ts";
-import type { EventNews, EventNewsMessage } from "./watch-events.ts";
+import type { EventNewsMessage } from "./watch-events.ts";
 
-type WatchInit = MessageInitShape<typeof WatchEventsResponseSchema>;
+type News = NonNullable<MessageInitShape<typeof WatchEventsResponseSchema>["news"]>;
 
 /** An event of a project in its form on the wire. */
 export const eventMessage = (
@@ -21,13 +23,26 @@ export const eventMessage = (
   origin: origin ?? "",
 });
 
-/** One message of a watch in its form on the wire. */
-export const watchMessage = (projectId: string, { cursor, news }: EventNewsMessage): WatchInit => ({
-  cursor,
-  news: newsMessage(projectId, news),
-});
+/** Messages of watches in their form on the wire. */
+export type WatchMessages = (projectId: string, message: EventNewsMessage) => WatchEventsResponse;
 
-function newsMessage(projectId: string, news: EventNews): NonNullable<WatchInit["news"]> {
+/**
+ * An event that many are told of, of one tail, is one message for all of them: made once, and for what sends it the same thing again. Nobody
+ * may change it.
+ */
+export function createWatchMessages(pageTokens: PageTokens): WatchMessages {
+  const shared = new WeakMap<StoredEvent, WatchEventsResponse>();
+  return (projectId, { position, news }) => {
+    const made = news.kind === "event" ? shared.get(news.event) : undefined;
+    if (made) return made;
+    const cursor = position ? createEventCursor(pageTokens, projectId, position) : "";
+    const message = create(WatchEventsResponseSchema, { cursor, news: newsMessage(projectId, news) });
+    if (news.kind === "event") shared.set(news.event, message);
+    return message;
+  };
+}
+
+function newsMessage(projectId: string, news: EventNewsMessage["news"]): News {
   switch (news.kind) {
     case "event":
       return { case: "event", value: eventMessage(projectId, news.event) };

@@ -1,7 +1,8 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { EventService } from "../gen/muster/v1/event_service_pb.ts";
+import { inForm } from "../pulled-stream.ts";
 import { scopeOf } from "../rpc/caller.ts";
-import { eventMessage, watchMessage } from "./event-message.ts";
+import { createWatchMessages, eventMessage } from "./event-message.ts";
 import { eventTypesOf } from "./event-types.ts";
 import { type ListEventsPorts, listEvents } from "./list-events.ts";
 import type { EventFilter } from "./read-history.ts";
@@ -22,20 +23,20 @@ type HistoryService = Pick<ServiceImpl<typeof EventService>, "listEvents" | "wat
 
 /** The RPCs that tell a project's history, over their use cases. */
 export function historyService(ports: HistoryServicePorts): HistoryService {
+  const watchMessage = createWatchMessages(ports.pageTokens);
   return {
     async listEvents({ pageSize, pageToken, ...request }, context) {
       const scope = scopeOf(context);
       const { events, ...rest } = await listEvents(ports, scope, { ...filterOf(request), pageSize, pageToken });
       return { events: events.map((event) => eventMessage(scope.projectId, event)), ...rest };
     },
-    async *watchEvents({ cursor, fromOldest, ...request }, context) {
-      using stream = ports.streams.open(context);
-      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
-      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
-      const signals = { left: context.signal, ended: stream.signal };
+    watchEvents({ cursor, fromOldest, ...request }, context) {
       const { projectId } = scopeOf(context);
       const input = { ...filterOf(request), projectId, cursor, fromOldest };
-      for await (const message of watchEvents(ports, input, signals)) yield watchMessage(projectId, message);
+      const stream = ports.streams.open(context);
+      const onOver = () => stream[Symbol.dispose]();
+      const signals = { left: context.signal, ended: stream.signal, onOver };
+      return inForm(watchEvents(ports, input, signals), (message) => watchMessage(projectId, message));
     },
   };
 }

@@ -1,23 +1,23 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/orm.ts";
 import type { PageTokens } from "../page-tokens.ts";
+import { PulledStream, type StreamNews, type StreamSignals } from "../pulled-stream.ts";
+import type { EventPosition } from "./event-cursor.ts";
 import type { EventFeed } from "./event-feed.ts";
-import { EventStream } from "./event-stream.ts";
+import { EventSource } from "./event-source.ts";
 import type { StoredEvent } from "./read-events.ts";
 import type { EventFilter } from "./read-history.ts";
 
-/** What a stream says. */
+/** What a stream says of its own. */
 export type EventNews =
-  | { readonly kind: "event"; readonly event: StoredEvent }
-  | { readonly kind: "snapshotComplete" }
-  | { readonly kind: "heartbeat"; readonly stale: boolean }
-  | { readonly kind: "goodbye"; readonly reconnectAfterMs: number };
+  /** To all readers in this process that are told of it as it happens, the event is the same object. */
+  { readonly kind: "event"; readonly event: StoredEvent } | { readonly kind: "snapshotComplete" };
 
 /** One message of a stream. */
 export interface EventNewsMessage {
-  /** Where to go on from behind it. Empty where nothing has been read yet. */
-  readonly cursor: string;
-  readonly news: EventNews;
+  /** Up to where the reader has been told: of an event, that. Undefined where nothing has been read yet. */
+  readonly position: EventPosition | undefined;
+  readonly news: EventNews | StreamNews;
 }
 
 export interface WatchEventsPorts {
@@ -35,28 +35,18 @@ export interface WatchEventsInput extends EventFilter {
   readonly fromOldest: boolean;
 }
 
-/** What ends a stream from outside. */
-export interface WatchSignals {
-  /** The caller has left. */
-  readonly left: AbortSignal;
-  /** The server ends the stream; the reason is what it fails with. */
-  readonly ended: AbortSignal;
-}
+const HEARTBEAT_MS = 20_000;
 
 /**
  * Streams what happens in a project: event* → snapshot complete → (event | heartbeat)* → goodbye, until a signal or the reader's
- * stalling ends it. EVENT_CURSOR_EXPIRED, REQUEST_INVALID, READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal; before
- * SHUTTING_DOWN it says goodbye.
+ * stalling ends it, or `return`. REQUEST_INVALID; `next`: EVENT_CURSOR_EXPIRED, READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the
+ * signal; before SHUTTING_DOWN it says goodbye.
  */
-export async function* watchEvents(
+export function watchEvents(
   ports: WatchEventsPorts,
   input: WatchEventsInput,
-  signals: WatchSignals,
-): AsyncGenerator<EventNewsMessage, never> {
-  const stream = new EventStream(ports, input, signals);
-  try {
-    for (;;) yield await stream.next();
-  } finally {
-    stream.close();
-  }
+  signals: StreamSignals,
+): PulledStream<EventNews, EventNewsMessage> {
+  const open = (onNews: () => void) => new EventSource(ports, input, signals.left, onNews);
+  return new PulledStream(ports.clock, HEARTBEAT_MS, signals, open);
 }

@@ -1,17 +1,16 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { createListener } from "../../src/db/listener.ts";
-import { MusterError } from "../../src/errors.ts";
 import { createEventFeed } from "../../src/events/event-feed.ts";
+import { createWatchMessages } from "../../src/events/event-message.ts";
 import { eventTypesOf } from "../../src/events/event-types.ts";
 import { watchEvents } from "../../src/events/watch-events.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createPageTokens } from "../../src/page-tokens.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
-import { takeAway } from "../tokens/tokens-fixture.ts";
+import { testPulledStream, whileTimePasses } from "../support/pulled-stream-behaviour.ts";
 import { append, settle } from "./events-fixture.ts";
 
 const db = await testDatabase();
@@ -19,93 +18,63 @@ const clock = createFakeClock();
 const logger = createLogger("silent");
 const listener = createListener(db.address, systemClock, logger);
 const pageTokens = createPageTokens([randomBytes(32)]);
+const input = { cursor: "", fromOldest: false, types: eventTypesOf([]), userId: undefined };
 afterAll(() => listener[Symbol.asyncDispose]());
 
-/** A stream of a project of its own, once its snapshot is complete, pulled by the test; its tail lives by the fake clock as well. */
-async function openStream() {
+/** The feed of a process; its tails live by the fake clock as well. */
+function newFeed() {
   const eventFeed = createEventFeed({ db, listener, clock, logger });
   afterAll(() => eventFeed[Symbol.asyncDispose]());
-  const projectId = randomUUID();
-  const [left, ended] = [new AbortController(), new AbortController()];
-  const signals = { left: left.signal, ended: ended.signal };
-  const input = { projectId, cursor: "", fromOldest: false, types: eventTypesOf([]), userId: undefined };
-  const stream = watchEvents({ db, clock, eventFeed, pageTokens }, input, signals);
-  const next = async () => (await stream.next()).value.news;
-  expect(await next()).toEqual({ kind: "snapshotComplete" });
-  const write = async (n: number) => {
-    await append(db.pool, projectId, n);
-    await settle(db, projectId);
-  };
-  return { next, write, left, ended, projectId };
+  return eventFeed;
 }
 
-/** Moves time on until something settles, not much faster than the database answers. */
-async function whileTimePasses<T>(work: Promise<T>): Promise<T> {
-  let over = false;
-  const settled = work.finally(() => (over = true));
-  settled.catch(() => {});
-  while (!over) {
-    await clock.advance(500);
-    await sleep(20);
-  }
-  return settled;
+/** A stream of the feed, once its snapshot is complete. */
+async function openOn(eventFeed: ReturnType<typeof newFeed>, projectId: string) {
+  const [left, ended] = [new AbortController(), new AbortController()];
+  let over = 0;
+  const signals = { left: left.signal, ended: ended.signal, onOver: () => void over++ };
+  const stream = watchEvents({ db, clock, eventFeed, pageTokens }, { ...input, projectId }, signals);
+  const next = async () => {
+    const { done, value } = await stream.next();
+    return { done: done ?? false, value: value?.news };
+  };
+  expect((await next()).value).toEqual({ kind: "snapshotComplete" });
+  return { stream, next, return: () => stream.return(), left, ended, timesOver: () => over };
 }
+
+async function write(projectId: string, n: number) {
+  await append(db.pool, projectId, n);
+  await settle(db, projectId);
+}
+
+async function open() {
+  const projectId = randomUUID();
+  return { ...(await openOn(newFeed(), projectId)), write: () => write(projectId, 1) };
+}
+
+testPulledStream({ db, clock, open, item: { kind: "event", event: { data: { n: 1 } } }, timersOfFeed: 0 });
 
 test("what nobody gives a hint of is told nevertheless", async () => {
-  const { next, write } = await openStream();
-  await write(1);
-  expect(await whileTimePasses(next())).toMatchObject({ kind: "event", event: { data: { n: 1 } } });
+  const stream = await open();
+  await stream.write();
+  const { value } = await whileTimePasses(clock, stream.next());
+  expect(value).toMatchObject({ kind: "event", event: { data: { n: 1 } } });
+  stream.left.abort();
 });
 
-test("a server that shuts down says goodbye and when to come again, and then why", async () => {
-  const { next, ended } = await openStream();
-  const told = next();
-  ended.abort(new MusterError("SHUTTING_DOWN"));
-  expect(await told).toMatchObject({ kind: "goodbye", reconnectAfterMs: expect.any(Number) });
-  await expect(next()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
-});
-
-test("a reader whose access has ended hears why and nothing more", async () => {
-  const { next, write, ended } = await openStream();
-  await write(1);
-  ended.abort(new MusterError("CREDENTIAL_INVALID"));
-  await expect(next()).rejects.toMatchObject({ reason: "CREDENTIAL_INVALID" });
-});
-
-test("a reader that accepts nothing for a minute is let go", async () => {
-  const { next } = await openStream();
-  await clock.advance(60_000);
-  await expect(next()).rejects.toMatchObject({ reason: "READER_STALLED" });
-});
-
-test("a reader that leaves leaves nothing behind", async () => {
-  const before = clock.pending;
-  const { next, left } = await openStream();
-  left.abort(new Error("gone"));
-  await expect(next()).rejects.toThrow("gone");
-  // Its tail is kept for a while, for it to come back.
-  await whileTimePasses(sleep(1_000));
-  await expect.poll(() => clock.pending, { timeout: 15_000, interval: 20 }).toBeLessThanOrEqual(before);
-});
-
-test("while the database is away heartbeats say so, what happened meanwhile comes when it is back", async () => {
-  const { next, write } = await openStream();
-  await write(1);
-  const giveBack = takeAway(db);
-  const silence = await whileTimePasses(next());
-  expect(silence).toEqual({ kind: "heartbeat", stale: true });
-  giveBack();
-  let news = await whileTimePasses(next());
-  while (news.kind === "heartbeat") news = await whileTimePasses(next());
-  expect(news).toMatchObject({ kind: "event", event: { data: { n: 1 } } });
-});
-
-test("after a minute without the database a stream ends", async () => {
-  const { next } = await openStream();
-  const giveBack = takeAway(db);
-  const end = async () => {
-    for (;;) await next();
+test("what happens is the same message on the wire to all who watch it", async () => {
+  const [projectId, eventFeed] = [randomUUID(), newFeed()];
+  const watchMessage = createWatchMessages(pageTokens);
+  const streams = await Promise.all([1, 2, 3].map(() => openOn(eventFeed, projectId)));
+  const tell = async (n: number) => {
+    await write(projectId, n);
+    const told = Promise.all(streams.map(({ stream }) => stream.next()));
+    return (await whileTimePasses(clock, told)).map(({ value }) => value && watchMessage(projectId, value));
   };
-  await expect(whileTimePasses(end())).rejects.toMatchObject({ reason: "STORAGE_UNAVAILABLE" });
-  giveBack();
+  // What came before the tail was there, each has read by itself.
+  await tell(1);
+  const messages = await tell(2);
+  expect(messages[0]).toMatchObject({ cursor: expect.stringMatching(/./), news: { value: { data: { n: 2 } } } });
+  expect(new Set(messages).size).toBe(1);
+  for (const { left } of streams) left.abort();
 });

@@ -2,24 +2,19 @@ import pg from "pg";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { removeOldEvents } from "../../src/events/remove-old-events.ts";
 import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
-import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { EventReader, type WatchRequest } from "../support/event-reader.ts";
-import { reasonOf, refusalOf } from "../support/refusal.ts";
+import { refusalOf } from "../support/refusal.ts";
 import { startApp, type TestApp } from "../support/start-app.ts";
+import { testWatch } from "../support/watch-behaviour.ts";
 import { append, emptyProject, listAll, numbersOf, openConnection, settle } from "./events-fixture.ts";
 
 const here = await startApp();
 const { client, clock, db } = here;
 const there = await startApp({ db, clock, config: { encryptionKeys: here.config.encryptionKeys } });
-const PATIENCE = { timeout: 20_000, interval: 5 };
 
 const readers: EventReader[] = [];
 afterEach(() => readers.splice(0).forEach((reader) => reader.leave()));
-
-async function until(reader: EventReader, kind: string, count = 1) {
-  await expect.poll(() => reader.kinds.filter((it) => it === kind).length, PATIENCE).toBe(count);
-}
 
 /** A project, and readers of it that are up to date. */
 async function watched() {
@@ -27,7 +22,7 @@ async function watched() {
   const read = async (request: WatchRequest = {}, app: TestApp = here) => {
     const reader = new EventReader(app.client(EventService, project.accessKey), request);
     readers.push(reader);
-    await Promise.race([until(reader, "snapshotComplete"), reader.ended]);
+    await Promise.race([reader.until("snapshotComplete"), reader.ended]);
     return reader;
   };
   const write = (n: number, options = {}) => append(db.pool, project.id, n, options);
@@ -43,7 +38,7 @@ test("a reader is told of what happens from now on, on whichever server, soon af
   const users = client(UserService, project.accessKey, { "muster-origin": "crm" });
   const { user } = await users.upsertUser({ externalId: "ada" });
   for (const reader of both) {
-    await until(reader, "event");
+    await reader.until("event");
     expect(reader.events).toMatchObject([{ type: "user.created", userId: user?.id, origin: "crm" }]);
   }
   const listed = await listAll(here, project);
@@ -57,7 +52,7 @@ test("from the oldest, a reader is told of all that is kept, that this was all, 
   const reader = await read({ fromOldest: true });
   expect(reader.kinds.slice(0, 251)).toEqual([...Array(250).fill("event"), "snapshotComplete"]);
   await write(250, { count: 1_500 });
-  await until(reader, "event", 1_750);
+  await reader.until("event", 1_750);
   expect(numbersOf(reader.events)).toEqual(Array.from({ length: 1_750 }, (_, n) => n));
 });
 
@@ -68,7 +63,7 @@ describe("a reader that comes back", () => {
     await settle(db, project.id);
     const first = await read({ fromOldest: true });
     await write(3, { count: 3 });
-    await until(first, "event", 6);
+    await first.until("event", 6);
     first.leave();
     await write(6);
     await settle(db, project.id);
@@ -123,9 +118,9 @@ describe("a reader that comes back", () => {
     await settle(db, project.id);
     const all = await read();
     await write(1);
-    await until(all, "event");
+    await all.until("event");
     await clock.advance(20_000);
-    await until(reader, "heartbeat");
+    await reader.until("heartbeat");
     await removeOldEvents({ db, clock }, new AbortController().signal);
     await write(2);
     await settle(db, project.id);
@@ -145,9 +140,9 @@ test("a reader is told of the types and the user it names, and of changes of use
   await write(1, { type: "user.created", userId });
   await write(2, { type: "session.created", userId });
   await write(3, { type: "session.ended" });
-  await until(all, "event", 3);
-  await until(some, "event", 3);
-  await until(one, "event", 2);
+  await all.until("event", 3);
+  await some.until("event", 3);
+  await one.until("event", 2);
   expect(numbersOf(all.events)).toEqual([1, 2, 3]);
   expect(numbersOf(some.events)).toEqual([0, 1, 3]);
   expect(numbersOf(one.events)).toEqual([1, 2]);
@@ -167,22 +162,8 @@ test("what is committed late is told late, in its place; a heartbeat says that s
   await expect.poll(held, { timeout: 20_000, interval: 500 }).toBe(true);
   expect(reader.events).toEqual([]);
   await late.query("commit");
-  await until(reader, "event", 2);
+  await reader.until("event", 2);
   expect(numbersOf(reader.events)).toEqual([1, 2]);
-});
-
-test("20 s of silence are told, and not a moment less", async () => {
-  const { read, write } = await watched();
-  const reader = await read();
-  await clock.advance(19_999);
-  expect(reader.kinds).toEqual(["snapshotComplete"]);
-  await clock.advance(1);
-  await until(reader, "heartbeat");
-  expect(reader.messages.at(-1)?.news.value).toMatchObject({ stale: false });
-  await write(0);
-  await until(reader, "event");
-  await clock.advance(20_000);
-  await until(reader, "heartbeat", 2);
 });
 
 test("a hundred readers of a project make the database be asked as often as one does", async () => {
@@ -190,22 +171,21 @@ test("a hundred readers of a project make the database be asked as often as one 
   const many = await Promise.all(Array.from({ length: 100 }, () => read()));
   const asked = vi.spyOn(pg.Client.prototype, "query");
   for (let n = 0; n < 10; n++) await project.system(UserService).upsertUser({ externalId: `user ${n}` });
-  for (const reader of many) await until(reader, "event", 10);
+  for (const reader of many) await reader.until("event", 10);
   const names = asked.mock.calls.map(([statement]) => (statement as { name?: string }).name ?? "");
   asked.mockRestore();
   expect(names.filter((name) => name.startsWith("users_upsert"))).toHaveLength(10);
   expect(names.filter((name) => name.startsWith("events_history")).length).toBeLessThan(100);
 });
 
-test("the streams of an access key end when it is revoked", async () => {
-  const { project, read } = await watched();
-  const reader = await read();
-  await here.operator(ProjectService).revokeAccessKey({ projectId: project.id, keyId: project.accessKey.slice(4, 40) });
-  expect(await reader.ended).toBe("CREDENTIAL_INVALID");
-});
-
-test("users do not watch events", async () => {
-  const { token } = await (await watched()).project.signedInUser("alice");
-  const stream = client(EventService, token).watchEvents({});
-  expect(await reasonOf(stream[Symbol.asyncIterator]().next())).toBe("PRINCIPAL_NOT_ALLOWED");
+testWatch({
+  app: here,
+  heartbeatMs: 20_000,
+  itemKind: "event",
+  contentOf: ({ news }) => news.value,
+  watch: (credential) => client(EventService, credential).watchEvents({}),
+  async open() {
+    const { project, read, write } = await watched();
+    return { project, reader: await read(), write: () => write(0) };
+  },
 });

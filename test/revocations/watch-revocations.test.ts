@@ -1,30 +1,24 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
-import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { RevocationCause } from "../../src/gen/muster/v1/revocation_pb.ts";
 import { TokenService } from "../../src/gen/muster/v1/token_service_pb.ts";
-import { reasonOf } from "../support/refusal.ts";
 import { RevocationReader } from "../support/revocation-reader.ts";
 import { startApp } from "../support/start-app.ts";
+import { testWatch } from "../support/watch-behaviour.ts";
 import { alice, bob, claimsOf, withUsers } from "../tokens/token-fixture.ts";
 
 const here = await startApp();
 const { client, clock, db } = here;
 const there = await startApp({ db, clock, config: { encryptionKeys: here.config.encryptionKeys } });
-const PATIENCE = { timeout: 15_000, interval: 5 };
 const DAY_MS = 86_400_000;
 const LEEWAY_MS = 120_000;
-
-async function until(reader: RevocationReader, kind: string, count = 1) {
-  await expect.poll(() => reader.kinds.filter((it) => it === kind).length, PATIENCE).toBe(count);
-}
 
 /** A project, and how to revoke tokens of alice in it. */
 async function project() {
   const its = await withUsers(here);
   const read = async (resumeToken?: Uint8Array, app = here) => {
     const reader = new RevocationReader(app.client(TokenService, its.accessKey), resumeToken);
-    await until(reader, "snapshotComplete");
+    await reader.until("snapshotComplete");
     return reader;
   };
   const revokeOne = async () => {
@@ -46,7 +40,7 @@ test("a reader is told of what has ended, that this was all, and then of what en
   }
   const after = [await revokeOne(), await revokeOne()];
   for (const reader of readers) {
-    await until(reader, "revocation", 4);
+    await reader.until("revocation", 4);
     expect(reader.subjects).toEqual([...before, ...after]);
     reader.leave();
     expect(await reader.ended).toBe("left");
@@ -64,7 +58,7 @@ test("a revocation says what ended, why, and until when that is worth knowing", 
   await users.suspendUser({ ref: bob, suspension: { blocksSignIn: true } });
   const { user } = await users.getUser({ ref: bob });
   await users.deleteUser({ ref: bob });
-  await until(reader, "revocation", 4);
+  await reader.until("revocation", 4);
   const [one, all, suspended, deleted] = reader.revocations;
   expect(one).toMatchObject({ subject: { case: "tokenId", value: token?.id }, cause: RevocationCause.TOKEN_REVOKED });
   const end = (of: typeof one) => of?.forgetAfterTime && timestampMs(of.forgetAfterTime);
@@ -88,7 +82,7 @@ describe("a reader that comes back", () => {
     const { read, revokeOne } = await project();
     const first = await read();
     const ids = [await revokeOne(), await revokeOne()];
-    await until(first, "revocation", 2);
+    await first.until("revocation", 2);
     const tokens = first.messages.slice(-3).map(({ resumeToken }) => resumeToken);
     first.leave();
     ids.push(await revokeOne());
@@ -127,7 +121,7 @@ describe("a reader that comes back", () => {
     const { token: short } = await tokens.issueToken({ ref: alice, ttl: { seconds: 60n } });
     const old = short?.id ?? "";
     await tokens.revokeToken({ tokenId: old });
-    await until(first, "revocation");
+    await first.until("revocation");
     expect(first.subjects).toEqual([old]);
     first.leave();
     await clock.advance(60_000 + LEEWAY_MS);
@@ -154,37 +148,19 @@ test("more than a page of revocations comes whole, in the snapshot as well as li
   expect(new Set(reader.subjects).size).toBe(1_201);
   await many(1_201);
   await clock.advance(500);
-  await until(reader, "revocation", 2_402);
+  await reader.until("revocation", 2_402);
   expect(new Set(reader.subjects).size).toBe(2_402);
   reader.leave();
 });
 
-test("5 s of silence are told, and not a moment less", async () => {
-  const { read, revokeOne } = await project();
-  const reader = await read();
-  await clock.advance(4_999);
-  expect(reader.kinds).toEqual(["snapshotComplete"]);
-  await clock.advance(1);
-  await until(reader, "heartbeat");
-  expect(reader.messages.at(-1)?.event.value).toMatchObject({ stale: false });
-  await revokeOne();
-  await until(reader, "revocation");
-  await clock.advance(5_000);
-  await until(reader, "heartbeat", 2);
-  reader.leave();
-});
-
-test("the streams of an access key end when it is revoked", async () => {
-  const { id, accessKey, read } = await project();
-  const reader = await read();
-  await here.operator(ProjectService).revokeAccessKey({ projectId: id, keyId: accessKey.slice(4, 40) });
-  expect(await reader.ended).toBe("CREDENTIAL_INVALID");
-  expect(reader.kinds).not.toContain("goodbye");
-});
-
-test("users do not watch revocations", async () => {
-  const { signedInUser } = await project();
-  const { token } = await signedInUser("alice");
-  const stream = client(TokenService, token).watchRevocations({});
-  expect(await reasonOf(stream[Symbol.asyncIterator]().next())).toBe("PRINCIPAL_NOT_ALLOWED");
+testWatch({
+  app: here,
+  heartbeatMs: 5_000,
+  itemKind: "revocation",
+  contentOf: ({ event }) => event.value,
+  watch: (credential) => client(TokenService, credential).watchRevocations({}),
+  async open() {
+    const its = await project();
+    return { project: its, reader: await its.read(), write: its.revokeOne };
+  },
 });

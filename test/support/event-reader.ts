@@ -1,7 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { Event } from "../../src/gen/muster/v1/event_pb.ts";
 import type { EventService, WatchEventsResponse } from "../../src/gen/muster/v1/event_service_pb.ts";
-import { reasonOf } from "./refusal.ts";
+import { StreamReader } from "./stream-reader.ts";
 
 export interface WatchRequest {
   readonly cursor?: string;
@@ -10,21 +10,10 @@ export interface WatchRequest {
   readonly fromOldest?: boolean;
 }
 
-/** A reader of events that accepts at once whatever comes. */
-export class EventReader {
-  readonly messages: WatchEventsResponse[] = [];
-  /** The reason it ended for; `left` if it left itself. */
-  readonly ended: Promise<string>;
-  readonly #left = new AbortController();
-  readonly #onMessage: () => void;
-
-  constructor(client: Client<typeof EventService>, request: WatchRequest = {}, onMessage: () => void = () => {}) {
-    this.#onMessage = onMessage;
-    const run = this.#read(client.watchEvents(request, { signal: this.#left.signal }));
-    this.ended = run.then(
-      () => "no reason",
-      () => (this.#left.signal.aborted ? "left" : reasonOf(run)),
-    );
+/** A reader of events. */
+export class EventReader extends StreamReader<WatchEventsResponse> {
+  constructor(client: Client<typeof EventService>, request: WatchRequest = {}, onMessage?: () => void) {
+    super((options) => client.watchEvents(request, options), onMessage);
   }
 
   get kinds(): (string | undefined)[] {
@@ -38,16 +27,5 @@ export class EventReader {
   /** Where the last message says to go on from. */
   get cursor(): string {
     return this.messages.at(-1)?.cursor ?? "";
-  }
-
-  leave(): void {
-    this.#left.abort();
-  }
-
-  async #read(stream: AsyncIterable<WatchEventsResponse>): Promise<void> {
-    for await (const message of stream) {
-      this.messages.push(message);
-      this.#onMessage();
-    }
   }
 }
