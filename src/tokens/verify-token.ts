@@ -10,10 +10,11 @@ import type { AccessMemory } from "../revocations/revocations.ts";
 import { blockedSql } from "../users/users.ts";
 import type { Issuers } from "./issuer.ts";
 import { checkClaims } from "./jwt-claims.ts";
-import type { SignatureCache, VerifiedSignature } from "./signature-cache.ts";
+import type { SignatureCache } from "./signature-cache.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import type { JsonObject } from "./strict-json.ts";
 import { type JwtForm, type ParsedJwt, parseJwt, refused } from "./strict-jwt.ts";
+import type { VerifiedSignature } from "./verified-signature.ts";
 
 /** What a token that is valid now says. */
 export interface VerifiedToken {
@@ -50,7 +51,7 @@ export interface VerifyTokenPorts {
   readonly projects: ProjectDirectory;
   readonly keys: SigningKeys;
   readonly issuers: Issuers;
-  readonly signatures: SignatureCache;
+  readonly signatures: SignatureCache<VerifiedSignature>;
   readonly memory: AccessMemory;
 }
 

@@ -77,3 +77,11 @@ test("the packed session is declared for TypeScript and bundled for pages", asyn
   expect(bundle).not.toMatch(/^import .* from ["'](?!\.)/m);
   expect(bundle).not.toContain("node:");
 });
+
+test("of the server the package declares nothing but what its two parts share with it", async () => {
+  const files = (await succeed("find", join(installed, "dist/types"), "-name", "*.d.ts", "-printf", "%P\n")).split(
+    "\n",
+  );
+  const folders = new Set(files.filter((file) => file.includes("/")).map((file) => file.slice(0, file.indexOf("/"))));
+  expect([...folders].toSorted()).toEqual(["client", "gen", "tokens"]);
+});
