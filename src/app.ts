@@ -8,8 +8,10 @@ import { createJobs } from "./jobs/jobs.ts";
 import { plainRoutes } from "./plain-routes.ts";
 import { presenceJobs } from "./presence/presence-jobs.ts";
 import { createKnownOrigins } from "./projects/known-origins.ts";
+import type { VerifiedAccessKey } from "./projects/verify-access-key.ts";
 import { revocationJobs } from "./revocations/revocation-jobs.ts";
 import { rulesOf } from "./rpc/access.ts";
+import type { Caller } from "./rpc/caller.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
 import { createGate, type Gate } from "./rpc/gate.ts";
 import { type ChainPorts, interceptors } from "./rpc/interceptors.ts";
@@ -83,6 +85,12 @@ function gauges(metrics: FeaturePorts["metrics"], { passwords, presence }: Featu
   metrics.gauge("presence_stale_seconds", "For how long watched presences could not be read", staleFor);
 }
 
+const systemOf = ({ projectId, accessKeyId }: VerifiedAccessKey): Caller => ({
+  kind: "system",
+  projectId,
+  accessKeyId,
+});
+
 function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {
   const { check, attributes, accessKeys, tokens, sessions, activity } = features;
   const { config, db } = ports;
@@ -94,7 +102,10 @@ function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {
     openServices: new Set(OPEN_SERVICES.map((service) => service.typeName)),
     rateFactor: config.rateFactor,
     isOperatorKey: (key) => equalSecrets(key, config.operatorKey),
-    verifyAccessKey: async (key) => ({ kind: "system", ...(await accessKeys.verify(key)) }),
+    verifyAccessKey(key) {
+      const verified = accessKeys.verify(key);
+      return verified instanceof Promise ? verified.then(systemOf) : systemOf(verified);
+    },
     async verifyUserToken(token, signal) {
       const verified = await tokens.verifier.verify(token, signal);
       const { projectId, userId, tokenId, sessionId, keyId, issuedAt, expiresAt } = verified;

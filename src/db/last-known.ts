@@ -17,6 +17,8 @@ export interface LastKnownOptions<Value> {
 
 /** A cache that is never older than promised while the database is there, and keeps serving while it is away. */
 export interface LastKnown<Value> {
+  /** The value that `get` would give without looking; undefined: it would look. */
+  known(key: string): Value | undefined;
   /** STORAGE_UNAVAILABLE where nothing is known, or nothing young enough. */
   get(key: string): Promise<Value | undefined>;
   /** The value as of a look that starts now. STORAGE_UNAVAILABLE. */
@@ -85,6 +87,10 @@ export function createLastKnown<Value>(options: LastKnownOptions<Value>): LastKn
   };
 
   return {
+    known(key) {
+      const entry = entries.get(key);
+      return entry && clock.monotonic() < entry.freshUntil ? entry.value : undefined;
+    },
     async get(key) {
       const entry = entries.get(key);
       const now = clock.monotonic();

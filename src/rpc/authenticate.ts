@@ -6,6 +6,7 @@ import type { MethodRule } from "./access.ts";
 import { ANONYMOUS, CALLER, type Caller, IS_AMBIENT } from "./caller.ts";
 import { type Credential, credentialOf } from "./credential.ts";
 import { originOf, type PageOrigins } from "./page-origin.ts";
+import type { Settled } from "./settle.ts";
 
 /** Turns credentials into callers. Each refuses what is not its own with a reason. */
 export interface AuthenticatePorts extends PageOrigins {
@@ -14,11 +15,11 @@ export interface AuthenticatePorts extends PageOrigins {
   /** Whether this is the instance's operator key. */
   isOperatorKey(key: string): boolean;
   /** The `.system` an access key stands for. CREDENTIAL_INVALID. */
-  verifyAccessKey(key: string, signal: AbortSignal): Promise<Caller>;
+  verifyAccessKey(key: string, signal: AbortSignal): Settled<Caller>;
   /** The user a JWT stands for. TOKEN_EXPIRED, TOKEN_REVOKED, TOKEN_INVALID, USER_SUSPENDED. */
-  verifyUserToken(token: string, signal: AbortSignal): Promise<Caller>;
+  verifyUserToken(token: string, signal: AbortSignal): Settled<Caller>;
   /** The user a session token stands for. SESSION_NOT_FOUND, USER_SUSPENDED. */
-  verifySessionToken(token: string, signal: AbortSignal): Promise<Caller>;
+  verifySessionToken(token: string, signal: AbortSignal): Settled<Caller>;
 }
 
 /** Set once the caller of this call is known. */
@@ -35,43 +36,49 @@ export interface Claim {
 
 /** Decides who calls, unless that was done in front of the chain, before the message was read. */
 export function authenticate(ports: AuthenticatePorts): Interceptor {
-  return (next) => (request) =>
-    request.contextValues.get(IDENTIFIED)
-      ? next(request)
-      : identify(ports, request.method, request).then(() => next(request));
+  return (next) => (request) => {
+    const identifying = request.contextValues.get(IDENTIFIED) ? undefined : identify(ports, request.method, request);
+    return identifying ? identifying.then(() => next(request)) : next(request);
+  };
 }
 
 /**
- * Sets CALLER. A credential that is sent must be good: a bad one is never taken for none. But a cookie, which the browser sends unasked,
- * is where the RPC needs none: one of a session that ended does not stand in the way of the next sign-in.
+ * Sets CALLER, at once where there is nothing to wait for. A credential that is sent must be good: a bad one is never taken for none. But a
+ * cookie, which the browser sends unasked, is where the RPC needs none: one of a session that ended does not stand in the way of the next sign-in.
  */
-export async function identify(ports: AuthenticatePorts, method: DescMethod, claim: Claim): Promise<void> {
+export function identify(ports: AuthenticatePorts, method: DescMethod, claim: Claim): void | Promise<void> {
   const credential = credentialOf(claim.header);
+  if (credential?.ambient || claim.header.has("origin")) return identifyPage(ports, method, credential, claim);
+  const caller = credential ? callerFor(ports, credential, claim.signal) : ANONYMOUS;
+  if (caller instanceof Promise) return caller.then((known) => note(claim, known, false));
+  note(claim, caller, false);
+}
+
+function note({ contextValues }: Claim, caller: Caller, isAmbient: boolean): void {
+  contextValues.set(CALLER, caller).set(IDENTIFIED, true);
+  if (isAmbient) contextValues.set(IS_AMBIENT, true);
+}
+
+async function identifyPage(
+  ports: AuthenticatePorts,
+  method: DescMethod,
+  credential: Credential | undefined,
+  claim: Claim,
+): Promise<void> {
   const isDispensable = credential?.ambient && ports.rules.get(method)?.allow.has(Access.ANONYMOUS);
   let caller = ANONYMOUS;
   try {
-    caller = await settledCaller(ports, credential, claim);
+    const claimed = credential ? await callerFor(ports, credential, claim.signal) : ANONYMOUS;
+    await checkOrigin(ports, claimed, credential, claim);
+    caller = claimed;
   } catch (error) {
     const isBad = error instanceof MusterError && error.reason !== "STORAGE_UNAVAILABLE";
     if (!isDispensable || !isBad) throw error;
   }
-  claim.contextValues
-    .set(CALLER, caller)
-    .set(IS_AMBIENT, credential?.ambient ?? false)
-    .set(IDENTIFIED, true);
+  note(claim, caller, credential?.ambient ?? false);
 }
 
-async function settledCaller(
-  ports: AuthenticatePorts,
-  credential: Credential | undefined,
-  claim: Claim,
-): Promise<Caller> {
-  const caller = credential ? await callerFor(ports, credential, claim.signal) : ANONYMOUS;
-  if (credential?.ambient || claim.header.has("origin")) await checkOrigin(ports, caller, credential, claim);
-  return caller;
-}
-
-function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Caller | Promise<Caller> {
+function callerFor(ports: AuthenticatePorts, { value }: Credential, signal: AbortSignal): Settled<Caller> {
   if (value.startsWith("mop_")) {
     if (ports.isOperatorKey(value)) return { kind: "operator" };
     throw new MusterError("CREDENTIAL_INVALID");

@@ -34,7 +34,9 @@ function explicit(value: string | undefined): Credential {
 
 /** The value of a cookie that the call carries; undefined: none, or an empty one. */
 export function cookieIn(header: Headers, wanted: string): string | undefined {
-  for (const cookie of (header.get("cookie") ?? "").split(";")) {
+  const cookies = header.get("cookie");
+  if (cookies === null) return undefined;
+  for (const cookie of cookies.split(";")) {
     const [name, value] = cookie.split("=", 2);
     if (name?.trim() === wanted && value) return value.trim();
   }

@@ -4,6 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../clock.ts";
 import type { Answer } from "./fast-framing.ts";
 import { dropRest } from "./leave-rest.ts";
+import type { HeaderList } from "./light-headers.ts";
 import type { NodeHeaders } from "./node-headers.ts";
 
 /** One request and the way its answer takes, on either version of HTTP, with as little of Node in between as there can be. */
@@ -26,14 +27,33 @@ export interface Exchange {
   readonly isGone: boolean;
   /** Calls back when the answer has gone, or the client has; maybe twice. */
   onClose(closed: () => void): void;
-  /** Sends the whole answer, and `extra` headers that it may replace. */
-  send(answer: Answer, extra: NodeHeaders): void;
+  /** Sends the whole answer. */
+  send(answer: Answer): void;
   /** Begins an answer that is written to `output` as it comes, with `extra` headers that it may replace. */
   begin(headers: NodeHeaders, extra: NodeHeaders): void;
   readonly output: Writable;
   /** Ends it, after a last chunk, with trailers. */
   finish(chunk: Uint8Array | undefined, trailers: NodeHeaders | undefined): void;
   breakOff(): void;
+}
+
+const WITH_TRAILERS = { waitForTrailers: true };
+
+function pairs(list: HeaderList): [name: string, value: string][] {
+  const found: [string, string][] = [];
+  for (let at = 0; at < list.length; at += 2) found.push([list[at] as string, list[at + 1] as string]);
+  return found;
+}
+
+/** Node takes trailers over HTTP/2 in no other form. */
+function record(list: HeaderList): NodeHeaders {
+  const found: NodeHeaders = {};
+  for (let at = 0; at < list.length; at += 2) {
+    const [name, value] = [list[at] as string, list[at + 1] as string];
+    const before = found[name];
+    found[name] = before === undefined ? value : [before, value].flat();
+  }
+  return found;
 }
 
 export class Http1Exchange implements Exchange {
@@ -80,10 +100,10 @@ export class Http1Exchange implements Exchange {
     this.#response.on("close", closed);
   }
 
-  send({ status, headers, body, trailers }: Answer, extra: NodeHeaders): void {
+  send({ status, headers, body, trailers }: Answer): void {
     const response = this.#response;
-    response.writeHead(status, { ...extra, ...headers });
-    if (trailers) response.addTrailers(Object.entries(trailers) as [string, string][]);
+    response.writeHead(status, headers);
+    if (trailers) response.addTrailers(pairs(trailers));
     response.end(body);
   }
 
@@ -105,31 +125,45 @@ export class Http1Exchange implements Exchange {
   }
 }
 
+/** For what is not needed any more. */
+const NO_HEADERS: Http2Headers = {};
+const ignore = () => {};
+
+/**
+ * Node holds on to a stream, and so to all that its listeners hold, until old memory is collected: they hold nothing but the exchange, and that
+ * lets go of the call once the stream is closed.
+ */
 export class Http2Exchange implements Exchange {
   readonly isMultiplexed = true;
-  readonly headers: Http2Headers;
   readonly body: ServerHttp2Stream;
   readonly connection: object;
   readonly #clock: Clock;
+  #headers: Http2Headers;
+  #closed: (() => void) | undefined;
+  #trailers: NodeHeaders = {};
 
   constructor(stream: ServerHttp2Stream, headers: Http2Headers, clock: Clock) {
     this.body = stream;
-    this.headers = headers;
+    this.#headers = headers;
     this.connection = stream.session ?? stream;
     this.#clock = clock;
   }
 
   get method(): string {
-    return this.headers[":method"] ?? "";
+    return this.#headers[":method"] ?? "";
   }
 
   get target(): string {
-    return this.headers[":path"] ?? "";
+    return this.#headers[":path"] ?? "";
   }
 
   get origin(): string {
     const { session } = this.body;
-    return `${session?.encrypted ? "https" : "http"}://${this.headers[":authority"] ?? this.headers.host}`;
+    return `${session?.encrypted ? "https" : "http"}://${this.#headers[":authority"] ?? this.#headers.host}`;
+  }
+
+  get headers(): Http2Headers {
+    return this.#headers;
   }
 
   get peer(): string | undefined {
@@ -141,19 +175,19 @@ export class Http2Exchange implements Exchange {
   }
 
   onClose(closed: () => void): void {
+    this.#closed = closed;
     // Without a listener a stream that breaks would end the process; that it does shows by its close.
-    this.body.on("error", () => {}).on("close", closed);
+    this.body.on("error", ignore).on("close", () => this.#letGo());
   }
 
-  send({ status, headers, body, trailers }: Answer, extra: NodeHeaders): void {
+  send({ status, headers, body, trailers }: Answer): void {
     const stream = this.body;
-    const head = { ":status": status, ...extra, ...headers };
+    const head = [":status", String(status), ...headers];
     if (trailers) {
-      stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-      stream.respond(head, { waitForTrailers: true });
+      stream.respond(head, WITH_TRAILERS);
+      this.#announce(record(trailers));
     } else stream.respond(head);
-    if (!stream.readableEnded) stream.once("finish", () => this.#leaveRest());
-    stream.end(body);
+    this.#end(body);
   }
 
   get output(): Writable {
@@ -161,14 +195,22 @@ export class Http2Exchange implements Exchange {
   }
 
   begin(headers: NodeHeaders, extra: NodeHeaders): void {
-    this.body.respond({ ":status": 200, ...extra, ...headers }, { waitForTrailers: true });
+    this.body.respond({ ":status": 200, ...extra, ...headers }, WITH_TRAILERS);
   }
 
   finish(chunk: Uint8Array | undefined, trailers: NodeHeaders = {}): void {
-    const stream = this.body;
-    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
-    if (!stream.readableEnded) stream.once("finish", () => this.#leaveRest());
-    stream.end(chunk);
+    this.#announce(trailers);
+    this.#end(chunk);
+  }
+
+  #announce(trailers: NodeHeaders): void {
+    this.#trailers = trailers;
+    this.body.on("wantTrailers", () => this.body.sendTrailers(this.#trailers));
+  }
+
+  #end(chunk: Uint8Array | string | undefined): void {
+    if (!this.body.readableEnded) this.body.once("finish", () => this.#leaveRest());
+    this.body.end(chunk);
   }
 
   breakOff(): void {
@@ -177,5 +219,12 @@ export class Http2Exchange implements Exchange {
 
   #leaveRest(): void {
     if (!this.body.readableEnded) dropRest(this.body, this.#clock);
+  }
+
+  #letGo(): void {
+    this.#closed?.();
+    this.#closed = undefined;
+    this.#headers = NO_HEADERS;
+    this.#trailers = {};
   }
 }

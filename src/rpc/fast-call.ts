@@ -1,7 +1,8 @@
-import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
+import { create, type DescMessage, type Message, toJsonString } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
+  createContextKey,
   type HandlerContext,
   type Interceptor,
   type StreamRequest,
@@ -10,8 +11,10 @@ import {
 } from "@connectrpc/connect";
 import type { MethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
-import type { Framing, Outcome } from "./fast-framing.ts";
+import type { Framing, FramingOptions, Outcome } from "./fast-framing.ts";
+import { AnswerHeaders } from "./light-headers.ts";
 import type { StreamMethod, UnaryMethod } from "./service-methods.ts";
+import { type Settled, settle } from "./settle.ts";
 
 /** An RPC, ready to be called. */
 export type Callee<M = UnaryMethod> = M & {
@@ -31,56 +34,115 @@ export interface ReadCall<M = UnaryMethod> {
   readonly timeoutMs: number | undefined;
 }
 
+/** Calls the service behind the interceptors. Never fails. */
+export type RunCall = (call: ReadCall) => Settled<Outcome>;
+
+export interface RunCallOptions {
+  /** THE list, outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  readonly clock: Clock;
+  readonly framing: FramingOptions;
+  readonly limits: { readonly writeMaxBytes: number };
+}
+
 type Next = Parameters<Interceptor>[0];
 
-/** Calls the service behind the interceptors, the first of which is outermost. Never rejects. */
-export async function runCall(call: ReadCall, interceptors: readonly Interceptor[], clock: Clock): Promise<Outcome> {
-  const { callee, framing, request, controller } = call;
-  const { header, trailer } = answerHeaders(call);
-  using _deadline = startDeadline(call, clock);
-  const outcome: { header: Headers; trailer: Headers; message?: Uint8Array; error?: ConnectError } = {
-    header,
-    trailer,
+/** Puts the interceptors in front of the services: once, and not for each call. */
+export function createRunCall({ interceptors, clock, framing: { json }, limits }: RunCallOptions): RunCall {
+  let chain: Next = callService;
+  for (const intercept of interceptors.toReversed()) chain = intercept(chain);
+  const encode = createEncode(json, limits.writeMaxBytes);
+  return (call) => {
+    const answering = beginAnswer(call, clock);
+    call.request.contextValues.set(ANSWERING, answering);
+    const deadline = startDeadline(call, clock);
+    const done = (error?: unknown, answered?: UnaryResponse): Outcome => {
+      deadline?.[Symbol.dispose]();
+      if (answered) {
+        try {
+          // An interceptor may have put other headers in their place.
+          const { header, trailer, message } = answered;
+          return { header, trailer, message: encode(call, header, message), error: undefined };
+        } catch (failure) {
+          return failed(answering, failure);
+        }
+      }
+      return failed(answering, error);
+    };
+    return settle(
+      () => chain(call.request) as Settled<UnaryResponse>,
+      (answered) => done(undefined, answered),
+      done,
+    );
   };
-  try {
-    let next: Next = serviceOf(call, header, trailer, clock);
-    for (let index = interceptors.length - 1; index >= 0; index--) next = interceptors[index]?.(next) ?? next;
-    const answered = (await next(request)) as UnaryResponse;
-    // An interceptor may have put others in their place.
-    outcome.header = answered.header;
-    outcome.trailer = answered.trailer;
-    outcome.message = callee.serialization.getO(framing.codec === "binary").serialize(answered.message);
-  } catch (error) {
-    controller.abort(error);
-    outcome.error = error instanceof ConnectError ? error : internal(error);
-  }
-  return outcome;
+}
+
+function failed({ call: { controller }, header, trailer }: Answering, error: unknown): Outcome {
+  controller.abort(error);
+  return { header, trailer, message: undefined, error: error instanceof ConnectError ? error : internal(error) };
 }
 
 /** What a failure is on the wire that the interceptors have not told of. */
 export const internal = (cause: unknown): ConnectError =>
   new ConnectError("internal error", Code.Internal, undefined, undefined, cause);
 
-function answerHeaders({ framing, gzip }: ReadCall): { header: Headers; trailer: Headers } {
-  const header = new Headers();
-  header.set("content-type", framing.contentType);
-  const trailer = new Headers();
-  if (!framing.enveloped) return { header, trailer };
-  if (gzip) header.set(framing.encodingHeader, "gzip");
-  trailer.set("grpc-status", "0");
-  return { header, trailer };
+/** The message as it goes over the wire: JSON as text, if that may be joined to the header, which spares copies of it. */
+function createEncode(json: FramingOptions["json"], writeMaxBytes: number) {
+  return ({ callee, framing }: ReadCall, header: Headers, message: Message): Uint8Array | string => {
+    const isPlain = header instanceof AnswerHeaders && header.plainList !== undefined;
+    if (framing.codec === "json" && isPlain) {
+      const text = textOf(callee.method.output, message, json);
+      if (text !== undefined && Buffer.byteLength(text) <= writeMaxBytes) return text;
+    }
+    return callee.serialization.getO(framing.codec === "binary").serialize(message);
+  };
+}
+
+/** Undefined: it cannot be written, and how that is told is for Connect's own serialisation. */
+function textOf(schema: DescMessage, message: Message, json: FramingOptions["json"]): string | undefined {
+  try {
+    return toJsonString(schema, message, json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A call that is being answered. */
+interface Answering {
+  readonly call: ReadCall;
+  readonly header: Headers;
+  readonly trailer: Headers;
+  readonly contextOf: ReturnType<typeof createContexts>;
+}
+
+/** What the innermost step of the chain knows the call by: an interceptor may have put another request in the place of its own. */
+const ANSWERING = createContextKey<Answering | undefined>(undefined, { description: "the call that is answered" });
+
+function beginAnswer(call: ReadCall, clock: Clock): Answering {
+  const { framing, gzip } = call;
+  const header = new AnswerHeaders(["content-type", framing.contentType]);
+  if (framing.enveloped && gzip) header.set(framing.encodingHeader, "gzip");
+  const trailer = new AnswerHeaders(framing.enveloped ? ["grpc-status", "0"] : []);
+  return { call, header, trailer, contextOf: createContexts(call, header, trailer, clock) };
 }
 
 /** The innermost step: the service itself. */
-function serviceOf(call: ReadCall, header: Headers, trailer: Headers, clock: Clock): Next {
+const callService = ((request: UnaryRequest): Settled<UnaryResponse> => {
+  const answering = request.contextValues.get(ANSWERING);
+  if (!answering) throw new Error("the call has lost its context values");
+  const { header, trailer, call, contextOf } = answering;
   const { method, impl } = call.callee;
-  const service = method.parent;
-  const contextOf = createContexts(call, header, trailer, clock);
-  return async (request) => {
-    const message = create(method.output, await impl(request.message as Message, contextOf(request)));
-    return { stream: false, service, method, header, trailer, message };
-  };
-}
+  const answer = (given: Awaited<ReturnType<typeof impl>>): UnaryResponse => ({
+    stream: false,
+    service: method.parent,
+    method,
+    header,
+    trailer,
+    message: create(method.output, given),
+  });
+  const given = impl(request.message as Message, contextOf(request));
+  return given instanceof Promise ? given.then(answer) : answer(given);
+}) as Next;
 
 /** What a service is told of a call. */
 export function createContexts(

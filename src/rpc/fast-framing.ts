@@ -5,7 +5,7 @@ import { codeToHttpStatus, errorToJsonBytes, trailerMux } from "@connectrpc/conn
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { type NodeHeaders, nodeHeaders } from "./node-headers.ts";
+import { type HeaderList, headerList } from "./light-headers.ts";
 import type { RequestFormat } from "./strict-decode-format.ts";
 
 /** How a call is carried, there and back. */
@@ -64,16 +64,16 @@ export interface Outcome {
   readonly header: Headers;
   readonly trailer: Headers;
   /** The message, encoded; none: the call failed. */
-  readonly message?: Uint8Array;
-  readonly error?: ConnectError;
+  readonly message: Uint8Array | string | undefined;
+  readonly error: ConnectError | undefined;
 }
 
 /** An answer, as it goes over HTTP. */
 export interface Answer {
   readonly status: number;
-  readonly headers: NodeHeaders;
-  readonly body: Uint8Array;
-  readonly trailers?: NodeHeaders;
+  readonly headers: HeaderList;
+  readonly body: Uint8Array | string;
+  readonly trailers?: HeaderList;
 }
 
 export interface FramingOptions {
@@ -104,16 +104,19 @@ export function acceptsGzip({ enveloped }: Framing, accepted: string | null, enc
 const EMPTY = new Uint8Array();
 const COMPRESSED = 1;
 
-/** The bytes as gzip, compressed off the event loop. */
-export const gzipped = async (bytes: Uint8Array): Promise<Uint8Array> =>
-  compressionGzip.compress(bytes as Uint8Array<ArrayBuffer>);
+/** What is compressed off the event loop. */
+export const gzipped = async (data: Uint8Array | string): Promise<Uint8Array> =>
+  compressionGzip.compress(bytesOf(data) as Uint8Array<ArrayBuffer>);
+
+const bytesOf = (data: Uint8Array | string): Uint8Array => (typeof data === "string" ? Buffer.from(data) : data);
 
 function frameGrpc({ header, trailer, message, error }: Outcome, minBytes: number): Answer | Promise<Answer> {
   if (error) setTrailerStatus(trailer, error);
-  const rest = { status: 200, headers: nodeHeaders(header), trailers: nodeHeaders(trailer) };
-  if (!message) return { ...rest, body: EMPTY };
-  if (message.length < minBytes) return { ...rest, body: envelope(0, message) };
-  return gzipped(message).then((data) => ({ ...rest, body: envelope(COMPRESSED, data) }));
+  const rest = { status: 200, headers: headerList(header), trailers: headerList(trailer) };
+  if (message === undefined) return { ...rest, body: EMPTY };
+  const data = bytesOf(message);
+  if (data.length < minBytes) return { ...rest, body: envelope(0, data) };
+  return gzipped(data).then((compressed) => ({ ...rest, body: envelope(COMPRESSED, compressed) }));
 }
 
 async function frameGrpcWeb({ header, trailer, message, error }: Outcome, minBytes: number): Promise<Answer> {
@@ -121,8 +124,8 @@ async function frameGrpcWeb({ header, trailer, message, error }: Outcome, minByt
   const wrap = async (flags: number, data: Uint8Array) =>
     data.length < minBytes ? envelope(flags, data) : envelope(flags | COMPRESSED, await gzipped(data));
   const end = await wrap(trailerFlag, trailerSerialize(trailer));
-  const body = message ? Buffer.concat([await wrap(0, message), end]) : end;
-  return { status: 200, headers: nodeHeaders(header), body };
+  const body = message === undefined ? end : Buffer.concat([await wrap(0, bytesOf(message)), end]);
+  return { status: 200, headers: headerList(header), body };
 }
 
 function frameConnect(outcome: Outcome, minBytes: number, { json }: FramingOptions): Answer | Promise<Answer> {
@@ -132,19 +135,25 @@ function frameConnect(outcome: Outcome, minBytes: number, { json }: FramingOptio
     if (!error.isWireError) mergeNonProtocolHeaders(header, error.metadata);
   }
   const status = error ? codeToHttpStatus(error.code) : 200;
-  const headers = nodeHeaders(isEmpty(trailer) ? header : trailerMux(header, trailer));
+  const headers = headerList(isEmpty(trailer) ? header : trailerMux(header, trailer));
   const body = error ? errorToJsonBytes(error, json) : (outcome.message ?? EMPTY);
-  if (body.length < minBytes) return answer(status, headers, body);
-  headers["content-encoding"] = "gzip";
+  if (Buffer.byteLength(body) < minBytes) return answer(status, headers, body);
+  replace(headers, "content-encoding", "gzip");
   return gzipped(body).then((compressed) => answer(status, headers, compressed));
 }
 
-function answer(status: number, headers: NodeHeaders, body: Uint8Array): Answer {
-  headers["content-length"] = String(body.length);
+function answer(status: number, headers: HeaderList, body: Uint8Array | string): Answer {
+  replace(headers, "content-length", String(Buffer.byteLength(body)));
   return { status, headers, body };
 }
 
-const isEmpty = (headers: Headers): boolean => headers.keys().next().done === true;
+function replace(headers: HeaderList, name: string, value: string): void {
+  const at = headers.indexOf(name);
+  if (at < 0 || at % 2 === 1) headers.push(name, value);
+  else headers[at + 1] = value;
+}
+
+const isEmpty = (headers: Headers): boolean => headerList(headers).length === 0;
 
 /** A byte of flags, four of length, and the data. */
 export function envelope(flags: number, data: Uint8Array): Uint8Array {

@@ -1,27 +1,22 @@
-import type { IncomingHttpHeaders } from "node:http";
 import { create, type DescMethod, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import {
-  Code,
-  ConnectError,
-  type ContextValues,
-  createContextValues,
-  type Interceptor,
-  type UnaryRequest,
-} from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, type Interceptor, type UnaryRequest } from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
+import { CallValues } from "./call-values.ts";
 import { CLIENT_ADDRESS, type ClientAddress } from "./client-address.ts";
 import type { CoarseTimers } from "./coarse-timers.ts";
 import type { Exchange } from "./exchange.ts";
-import { type Callee, type ReadCall, runCall } from "./fast-call.ts";
+import { type Callee, createRunCall, type RunCall } from "./fast-call.ts";
 import { acceptsGzip, CONNECT, FRAMINGS, type Framing, type FramingOptions, frame } from "./fast-framing.ts";
 import { runStream } from "./fast-stream.ts";
 import type { Gate } from "./gate.ts";
+import { addMissing, RequestHeaders } from "./light-headers.ts";
 import type { NodeHeaders } from "./node-headers.ts";
 import { CONNECTION } from "./open-streams.ts";
 import { isStream, type StreamMethod, type UnaryMethod } from "./service-methods.ts";
+import { settle } from "./settle.ts";
 import { STREAM_FRAMINGS } from "./stream-framing.ts";
 import { timeoutOf } from "./strict-decode-format.ts";
 import type { MessageReader } from "./strict-decode-message.ts";
@@ -66,6 +61,7 @@ export interface FastPath {
 export function createFastPath(options: FastPathOptions): FastPath {
   const callees = calleesOf(options);
   const callOf = createCalls(options.clientAddress);
+  const run = createRunCall(options);
   return {
     find(path, exchange) {
       const callee = callees.get(path);
@@ -74,7 +70,7 @@ export function createFastPath(options: FastPathOptions): FastPath {
     },
     async serve(target, exchange, extra) {
       try {
-        await serve(options, target, exchange, callOf(target, exchange), extra);
+        await serve(options, run, exchange, callOf(target, exchange), extra);
       } catch (error) {
         if (exchange.isGone) return;
         options.logger.error({ err: error, rpc: rpcOf(target) }, "an answer could not be written");
@@ -88,7 +84,9 @@ const rpcOf = ({ callee: { method } }: FastTarget): string => `${method.parent.t
 
 function fail(exchange: Exchange, extra: NodeHeaders): void {
   try {
-    exchange.send({ status: 500, headers: { "content-length": "0" }, body: new Uint8Array() }, extra);
+    const headers = ["content-length", "0"];
+    addMissing(headers, extra);
+    exchange.send({ status: 500, headers, body: new Uint8Array() });
   } catch {
     exchange.breakOff();
   }
@@ -115,9 +113,11 @@ function framingOf(callee: AnyCallee, { method: verb, target, headers }: Exchang
 }
 
 /** A call whose message is yet to be read. */
-interface NewCall {
+interface NewCall extends FastTarget {
   readonly request: { -readonly [K in keyof UnaryRequest]: UnaryRequest[K] };
   readonly controller: AbortController;
+  /** Tells who reads the message that the client has left. */
+  leave: (() => void) | undefined;
 }
 
 /** Makes of an exchange what the gate, the interceptors and the service see. */
@@ -134,9 +134,10 @@ function createCalls(clientAddress: ClientAddress): (target: FastTarget, exchang
     }
     return address;
   };
-  return ({ callee: { method } }, exchange) => {
+  return ({ callee, framing }, exchange) => {
+    const { method } = callee;
     const controller = new AbortController();
-    const values = createContextValues().set(CLIENT_ADDRESS, addressOf(exchange));
+    const values = new CallValues().set(CLIENT_ADDRESS, addressOf(exchange));
     if (exchange.isMultiplexed) values.set(CONNECTION, exchange.connection);
     const { target } = exchange;
     const request: NewCall["request"] = {
@@ -147,50 +148,37 @@ function createCalls(clientAddress: ClientAddress): (target: FastTarget, exchang
       requestMethod: exchange.method,
       url: target.startsWith("/") ? exchange.origin + target : target,
       signal: controller.signal,
-      header: webHeaders(exchange.headers),
+      header: new RequestHeaders(exchange.headers),
       contextValues: values,
       message: NO_MESSAGE,
     };
-    return { request, controller };
+    return { callee, framing, request, controller, leave: undefined };
   };
 }
 
 /** Stands for the message until it has been read. */
 const NO_MESSAGE = {} as Message;
 
-function webHeaders(headers: IncomingHttpHeaders): Headers {
-  const web = new Headers();
-  for (const name in headers) {
-    const value = headers[name];
-    if (name.startsWith(":") || value === undefined) continue;
-    if (typeof value === "string") web.append(name, value);
-    else for (const each of value) web.append(name, each);
-  }
-  return web;
-}
-
 async function serve(
   options: FastPathOptions,
-  { callee, framing }: FastTarget,
+  run: RunCall,
   exchange: Exchange,
-  { request, controller }: NewCall,
+  call: NewCall,
   extra: NodeHeaders,
 ): Promise<void> {
+  const { callee, framing, request, controller } = call;
   const { stalls } = options;
   let isAnswered = false;
   exchange.onClose(() => {
     stalls.clear(exchange);
     if (!isAnswered && !controller.signal.aborted) controller.abort(new ConnectError("the client left", Code.Canceled));
+    call.leave?.();
   });
-  try {
-    await options.gate(callee.method, request);
-  } catch (refusal) {
-    // It is for the interceptors to throw.
-    leaveUndecoded(request.contextValues, refusal);
-  }
+  const passing = pass(options.gate, callee.method, request);
+  if (passing) await passing;
   if (controller.signal.aborted) return;
   const encoding = request.header.get(framing.encodingHeader) ?? "identity";
-  const timeoutMs = await read(options, framing, exchange, encoding, request);
+  const timeoutMs = await read(options, call, exchange, encoding);
   // Nobody is left to read an answer.
   if (controller.signal.aborted) return;
   const gzip = acceptsGzip(framing, request.header.get(framing.acceptHeader), encoding);
@@ -199,32 +187,52 @@ async function serve(
     const target = { exchange, extra, stalls, framing: options.framing };
     return runStream({ callee, ...rest }, target, options.interceptors, options.clock);
   }
-  const call: ReadCall = { callee, ...rest };
-  const outcome = await runCall(call, options.interceptors, options.clock);
-  const framed = frame(framing, outcome, gzip, options.framing);
+  const running = run({ callee, ...rest });
+  const framed = frame(framing, running instanceof Promise ? await running : running, gzip, options.framing);
   const answer = framed instanceof Promise ? await framed : framed;
   if (exchange.isGone) return;
   isAnswered = true;
   stalls.set(exchange, timeFor(answer.body.length), () => exchange.breakOff());
-  exchange.send(answer, extra);
+  addMissing(answer.headers, extra);
+  exchange.send(answer);
+}
+
+/** Asks the gate. What it throws is for the interceptors to throw. */
+function pass(gate: Gate, method: DescMethod, request: UnaryRequest): void | Promise<void> {
+  const refuse = (refusal: unknown) => leaveUndecoded(request.contextValues, refusal);
+  return settle(
+    () => gate(method, request),
+    () => {},
+    refuse,
+  );
 }
 
 /** Puts the message in its place, or an empty one and why it was not read, and gives the deadline. */
 async function read(
   { reader, limits }: FastPathOptions,
-  framing: Framing,
-  exchange: Exchange,
+  call: NewCall,
+  { body: stream, headers }: Exchange,
   encoding: string,
-  request: NewCall["request"],
 ): Promise<number | undefined> {
+  const { framing, request } = call;
   const { contextValues: values, header, method, url } = request;
   try {
     const timeoutMs = timeoutOf(header.get(framing.timeoutHeader), framing.timeoutHeader, limits.maxTimeoutMs);
     if (values.get(UNDECODED)) request.message = create(method.input);
     else if (request.requestMethod === "GET") request.message = await readQuery(reader, method, url, values);
     else {
-      const source = { stream: exchange.body, announced: exchange.headers["content-length"], encoding };
-      request.message = await reader.read(method, framing, source, values);
+      const onLeave = (leave: () => void) => {
+        call.leave = leave;
+      };
+      const source = { stream, announced: headers["content-length"], encoding, onLeave };
+      const message = reader.message(
+        method,
+        framing,
+        source,
+        await reader.body(method, framing, source, values),
+        values,
+      );
+      request.message = message instanceof Promise ? await message : message;
     }
     return timeoutMs;
   } catch (error) {

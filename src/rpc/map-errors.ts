@@ -7,6 +7,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/googl
 import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Logger } from "../logger.ts";
 import { followMessages } from "./follow-messages.ts";
+import { settle, settling } from "./settle.ts";
 
 /** `domain` of every ErrorInfo. */
 export const ERROR_DOMAIN = "muster.v1";
@@ -32,15 +33,17 @@ const CODES = {
 
 /** Turns every failure, of a unary call or in the middle of a stream, into its code, message and details. */
 export function mapErrors(logger: Logger): Interceptor {
-  return (next) => async (request) => {
-    try {
-      const response = await next(request);
-      if (!response.stream) return response;
-      return { ...response, message: mapped(response.message, request.signal, logger) };
-    } catch (error) {
+  return settling((next) => (request) => {
+    const fail = (error: unknown) => {
       throw wireError(error, request.signal, logger);
-    }
-  };
+    };
+    return settle(
+      () => next(request),
+      (response) =>
+        response.stream ? { ...response, message: mapped(response.message, request.signal, logger) } : response,
+      fail,
+    );
+  });
 }
 
 /** An error inside a stream does not pass a try/catch around `next`: it comes out of the iteration. */

@@ -25,24 +25,39 @@ export function noteAct({ announceEvents }: NoteActPorts): Interceptor {
 }
 
 function actOf(request: UnaryRequest | StreamRequest, committed: Act["committed"]): Act {
-  const { service, method, contextValues } = request;
-  const caller = contextValues.get(CALLER);
-  const origin = originOf(request.header, caller);
-  let facts: string | undefined;
-  return {
-    get facts() {
-      facts ??= JSON.stringify({
-        method: `${service.name}/${method.name}`,
-        actor_kind: caller.kind,
-        actor_id: actorIdOf(caller),
-        address: contextValues.get(CLIENT_ADDRESS) || undefined,
-        request_id: contextValues.get(REQUEST_ID) || undefined,
-        origin,
-      } satisfies ActFacts);
-      return facts;
-    },
-    committed,
-  };
+  return new CallAct(request, originOf(request.header, request.contextValues.get(CALLER)), committed);
+}
+
+/** What a call does; told only if it changes something. */
+class CallAct implements Act {
+  readonly #request: UnaryRequest | StreamRequest;
+  readonly #origin: string | undefined;
+  readonly committed: Act["committed"];
+  #facts: string | undefined;
+
+  constructor(request: UnaryRequest | StreamRequest, origin: string | undefined, committed: Act["committed"]) {
+    this.#request = request;
+    this.#origin = origin;
+    this.committed = committed;
+  }
+
+  get facts(): string {
+    this.#facts ??= this.#tell();
+    return this.#facts;
+  }
+
+  #tell(): string {
+    const { service, method, contextValues } = this.#request;
+    const caller = contextValues.get(CALLER);
+    return JSON.stringify({
+      method: `${service.name}/${method.name}`,
+      actor_kind: caller.kind,
+      actor_id: actorIdOf(caller),
+      address: contextValues.get(CLIENT_ADDRESS) || undefined,
+      request_id: contextValues.get(REQUEST_ID) || undefined,
+      origin: this.#origin,
+    } satisfies ActFacts);
+  }
 }
 
 /** A user must not be able to have its changes taken for those of another system, which would then be left out there. */

@@ -7,7 +7,8 @@ import { CALLER } from "./caller.ts";
 import { CLIENT_ADDRESS } from "./client-address.ts";
 import { followMessages } from "./follow-messages.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Tracing } from "./tracing.ts";
+import { settle, settling } from "./settle.ts";
+import type { CallSpan, Tracing } from "./tracing.ts";
 
 export interface ObservePorts {
   readonly clock: Clock;
@@ -31,46 +32,58 @@ type Call = Parameters<ReturnType<Interceptor>>[0];
  * Good and quick calls are logged at level debug, the others at info: a line costs as much as the call's own work.
  */
 export function observe(ports: ObservePorts): Interceptor {
-  return (next) => async (request) => {
-    const end = begin(ports, request);
-    try {
-      const response = await next(request);
-      if (!response.stream) {
-        end(undefined, response.header);
+  return settling((next) => (request) => {
+    const call = new ObservedCall(ports, request);
+    return settle(
+      () => next(request),
+      (response) => {
+        if (response.stream) {
+          response.header.set("x-request-id", call.requestId);
+          return { ...response, message: followed(response.message, call) };
+        }
+        call.end(undefined, response.header);
         return response;
-      }
-      response.header.set("x-request-id", end.requestId);
-      return { ...response, message: followed(response.message, end) };
-    } catch (error) {
-      end(error, error instanceof ConnectError ? error.metadata : undefined);
-      throw error;
-    }
-  };
+      },
+      (error) => {
+        call.end(error, error instanceof ConnectError ? error.metadata : undefined);
+        throw error;
+      },
+    );
+  });
 }
 
-type End = ((error?: unknown, header?: Headers) => void) & { readonly requestId: string };
+class ObservedCall {
+  readonly requestId: string;
+  readonly #ports: ObservePorts;
+  readonly #request: Call;
+  readonly #started: number;
+  readonly #span: CallSpan;
+  #ended = false;
 
-function begin({ clock, newId, logger, metrics, tracing }: ObservePorts, request: Call): End {
-  const started = clock.monotonic();
-  const service = request.service.typeName;
-  const method = request.method.name;
-  const given = request.header.get("x-request-id");
-  const requestId = given && GIVEN_ID.test(given) ? given : newId();
-  request.contextValues.set(REQUEST_ID, requestId);
-  const span = tracing.startCall(service, method, request.header);
-  let ended = false;
-  const end = (error?: unknown, header?: Headers) => {
-    if (ended) return;
-    ended = true;
-    header?.set("x-request-id", requestId);
-    const ms = clock.monotonic() - started;
+  constructor(ports: ObservePorts, request: Call) {
+    this.#ports = ports;
+    this.#request = request;
+    this.#started = ports.clock.monotonic();
+    const given = request.header.get("x-request-id");
+    this.requestId = given && GIVEN_ID.test(given) ? given : ports.newId();
+    request.contextValues.set(REQUEST_ID, this.requestId);
+    this.#span = ports.tracing.startCall(request.service.typeName, request.method.name, request.header);
+  }
+
+  /** Only its first end counts. `header` is told the id. */
+  end(error?: unknown, header?: Headers): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    header?.set("x-request-id", this.requestId);
+    const { clock, metrics, logger } = this.#ports;
+    const request = this.#request;
+    const ms = clock.monotonic() - this.#started;
     const code = error === undefined ? "ok" : codeName(error);
-    metrics.observeCall(service, method, code, ms / 1_000);
-    span.end(code);
+    metrics.observeCall(request.service.typeName, request.method.name, code, ms / 1_000);
+    this.#span.end(code);
     const level = error !== undefined || (ms > SLOW_MS && !request.stream) ? "info" : "debug";
-    if (logger.isLevelEnabled(level)) logger[level](line(request, requestId, code, error, ms), "rpc");
-  };
-  return Object.assign(end, { requestId });
+    if (logger.isLevelEnabled(level)) logger[level](line(request, this.requestId, code, error, ms), "rpc");
+  }
 }
 
 function line(request: Call, requestId: string, code: string, error: unknown, ms: number) {
@@ -89,14 +102,14 @@ function line(request: Call, requestId: string, code: string, error: unknown, ms
   };
 }
 
-const followed = <M>(messages: AsyncIterable<M>, end: End): AsyncIterable<M> =>
+const followed = <M>(messages: AsyncIterable<M>, call: ObservedCall): AsyncIterable<M> =>
   followMessages(messages, {
-    ended: () => end(),
+    ended: () => call.end(),
     failed(error) {
-      end(error);
+      call.end(error);
       return error;
     },
-    left: () => end(new ConnectError("the client left", Code.Canceled)),
+    left: () => call.end(new ConnectError("the client left", Code.Canceled)),
   });
 
 const codeName = (error: unknown): string =>

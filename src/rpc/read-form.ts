@@ -17,7 +17,9 @@ export function createReadForm(clock: Clock): ReadForm {
     if (!FORM_TYPE.test(type.trim()) || encoding !== "identity") return NO_FORM;
     try {
       return new URLSearchParams(
-        Buffer.from(await readBody(request, request.headers["content-length"], MAX_BYTES)).toString(),
+        Buffer.from(
+          await readBody({ stream: request, announced: request.headers["content-length"] }, MAX_BYTES),
+        ).toString(),
       );
     } catch (error) {
       const refusal = error instanceof MusterError ? REFUSALS[error.reason] : undefined;

@@ -1,11 +1,11 @@
-import type { Readable } from "node:stream";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Clock } from "../clock.ts";
 import { invalid } from "../errors.ts";
 import { CALLER } from "./caller.ts";
+import type { Settled } from "./settle.ts";
 import { type Codec, createStrictDecode, type StrictDecode } from "./strict-decode.ts";
-import { type BodyLimits, createReadBody, unknownCompression, unpack } from "./strict-decode-body.ts";
+import { type BodyLimits, type BodyStream, createReadBody, unknownCompression, unpack } from "./strict-decode-body.ts";
 import { onlyEnvelope, type RequestFormat } from "./strict-decode-format.ts";
 
 /** How long a message may be, in bytes, by how it is written: JSON holds bytes as base64, which is a third longer. */
@@ -26,10 +26,7 @@ export interface DecodeLimits extends BodyLimits {
 }
 
 /** Where a message comes from. */
-export interface BodySource {
-  readonly stream: Readable;
-  /** What `content-length` says. */
-  readonly announced: string | undefined;
+export interface MessageSource extends BodyStream {
   /** The compression that the format's header names, `identity` for none. */
   readonly encoding: string;
 }
@@ -39,8 +36,16 @@ export interface MessageReader {
   readonly decode: StrictDecode;
   /** The longest message that the caller may send, in bytes. */
   maxBytes(method: DescMethod, codec: Codec, values: ContextValues): number;
-  /** REQUEST_INVALID, MESSAGE_TOO_LARGE, RATE_LIMITED, UNIMPLEMENTED for another compression than gzip, DEADLINE_EXCEEDED, CANCELLED. */
-  read(method: DescMethod, format: RequestFormat, source: BodySource, values: ContextValues): Promise<Message>;
+  /** The body that the message is in. MESSAGE_TOO_LARGE, RATE_LIMITED, UNIMPLEMENTED for another compression than gzip, DEADLINE_EXCEEDED, CANCELLED. */
+  body(method: DescMethod, format: RequestFormat, source: MessageSource, values: ContextValues): Promise<Uint8Array>;
+  /** The message in it, at once unless it is compressed. REQUEST_INVALID, MESSAGE_TOO_LARGE. */
+  message(
+    method: DescMethod,
+    format: RequestFormat,
+    { encoding }: Pick<MessageSource, "encoding">,
+    body: Uint8Array,
+    values: ContextValues,
+  ): Settled<Message>;
 }
 
 /** A reader by these limits; all that it reads share the bound of bytes that are arriving. */
@@ -54,14 +59,16 @@ export function createMessageReader(limits: DecodeLimits, clock: Clock): Message
   return {
     decode,
     maxBytes,
-    async read(method, { codec, enveloped }, { stream, announced, encoding }, values) {
-      if (encoding !== "identity" && encoding !== "gzip") throw unknownCompression();
+    body(method, { codec, enveloped }, source, values) {
+      if (source.encoding !== "identity" && source.encoding !== "gzip") throw unknownCompression();
       const most = maxBytes(method, codec, values);
-      const body = await readBody(stream, announced, enveloped ? most + 5 : most);
+      return readBody(source, enveloped ? most + 5 : most);
+    },
+    message(method, { codec, enveloped }, { encoding }, body, values) {
       const { compressed, data } = enveloped ? onlyEnvelope(body) : { compressed: encoding === "gzip", data: body };
       if (!compressed) return decode(method.input, codec, data);
       if (encoding !== "gzip") throw invalid("", "a message is compressed, but no header says how");
-      return decode(method.input, codec, await unpack(data, most));
+      return unpack(data, maxBytes(method, codec, values)).then((bytes) => decode(method.input, codec, bytes));
     },
   };
 }
