@@ -25,15 +25,19 @@ export function recorded(statement: Statement): RecordedStatement {
   return { ...statement, text: text.replaceAll(ACT, `$${Math.max(0, ...numbers) + 1}::jsonb`), recorded: true };
 }
 
-/** Runs a recorded statement by itself, in a transaction of its own; `values` are those before the act. Otherwise as `query`. */
+/**
+ * Runs a recorded statement by itself, in a transaction of its own; `values` are those before the act. Otherwise as `query`. `isChange` says of its
+ * rows whether it has written anything: of nothing nobody is told, who would look for it on every server. Left out: it always has.
+ */
 export async function write<Row extends QueryResultRow>(
   { pool }: Pick<Database, "pool">,
   { projectId, signal, act }: WriteScope,
   statement: RecordedStatement,
   values: Values,
+  isChange: (rows: Row[]) => boolean = () => true,
 ): Promise<Row[]> {
   const rows = await query<Row>(pool, statement, withFacts(values, act), signal);
-  act.committed(projectId);
+  if (isChange(rows)) act.committed(projectId);
   return rows;
 }
 

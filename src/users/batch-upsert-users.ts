@@ -6,6 +6,7 @@ import { INSERT_USERS, UPSERT_USERS } from "./upsert-statements.ts";
 import {
   changeDetails,
   forgetEndsAt,
+  hasWritten,
   mayHaveEnded,
   type SettledUser,
   settleUser,
@@ -13,9 +14,9 @@ import {
   type UserInput,
   type UserPorts,
   type WritePorts,
+  type WrittenUser,
   writeUser,
 } from "./upsert-user.ts";
-import type { UserRow } from "./user-statements.ts";
 
 /** What came of one item: the user, or why there is none. */
 export type UpsertResult = UpsertedUser | MusterError;
@@ -135,7 +136,7 @@ async function all(ports: WritePorts, scope: WriteScope, items: Item[], results:
   };
   const statement = hasPasswords ? UPSERT_USERS.withPasswords : UPSERT_USERS.plain;
   try {
-    settle(await write<Written>(ports.db, scope, statement, values), positions, results);
+    settle(await write<WrittenUser>(ports.db, scope, statement, values, hasWritten), positions, results);
   } catch (error) {
     ownFault(error);
     return false;
@@ -151,18 +152,16 @@ async function makeNew(ports: WritePorts, scope: WriteScope, items: Item[], resu
   const statement = hasPasswords ? INSERT_USERS.withPasswords : INSERT_USERS.plain;
   const values = () => [scope.projectId, new Date(ports.clock.now()), json];
   try {
-    settle(await write<Written>(ports.db, scope, statement, values), positions, results);
+    settle(await write<WrittenUser>(ports.db, scope, statement, values, hasWritten), positions, results);
   } catch (error) {
     ownFault(error);
   }
   return items.filter(({ position }) => !results[position]);
 }
 
-function settle(rows: readonly Written[], positions: ReadonlyMap<string, number>, results: UpsertResult[]): void {
+function settle(rows: readonly WrittenUser[], positions: ReadonlyMap<string, number>, results: UpsertResult[]): void {
   for (const { outcome, ...user } of rows) results[positions.get(user.externalId) ?? -1] = { user, outcome };
 }
-
-type Written = UserRow & Pick<UpsertedUser, "outcome">;
 
 /** The items as the statements for many take them. */
 function recordsOf({ newId }: WritePorts, items: readonly Item[]) {

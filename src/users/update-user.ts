@@ -12,6 +12,9 @@ import { UPDATE_USER } from "./update-statement.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
+/** A user, and whether it was not as it should be. */
+type Updated = UserRow & { readonly written: boolean };
+
 export interface UpdateUserPorts {
   readonly db: Database;
   readonly clock: Clock;
@@ -33,7 +36,7 @@ export async function updateUser(
 ): Promise<UserRow> {
   await requireLogin(db, scope, asked);
   const change = await settleAttributes(attributes, scope.projectId, asked);
-  const [row] = await write<UserRow & { written: boolean }>(db, scope, UPDATE_USER[key.by], [
+  const values = [
     scope.projectId,
     maskOf(change.fields),
     new Date(clock.now()),
@@ -43,7 +46,8 @@ export async function updateUser(
     change.removedAttributes ?? [],
     JSON.stringify({ changed: fieldNamesOf(change.fields) }),
     newId(),
-  ]);
+  ];
+  const [row] = await write<Updated>(db, scope, UPDATE_USER[key.by], values, ([its]) => its?.written === true);
   if (!row) return notFound(db, scope, key);
   const { written, ...user } = row;
   if (!written && version !== undefined && version !== user.version) throw new MusterError("ETAG_MISMATCH");

@@ -45,6 +45,13 @@ export interface UpsertedUser {
   readonly outcome: "created" | "changed" | "unchanged";
 }
 
+/** A user as the statements that write users give it. */
+export type WrittenUser = UserRow & Pick<UpsertedUser, "outcome">;
+
+/** Whether one of them was not as it should be. */
+export const hasWritten = (rows: readonly WrittenUser[]): boolean =>
+  rows.some(({ outcome }) => outcome !== "unchanged");
+
 /** What writes need. */
 export type WritePorts = Pick<UserPorts, "clock" | "newId"> & { readonly db: Pick<Database, "pool"> };
 
@@ -99,7 +106,7 @@ export async function writeUser(
   };
   const statement = statementFor(mayCreate, passwordHash !== undefined);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const [row] = await write<UserRow & Pick<UpsertedUser, "outcome">>(db, scope, statement, values);
+    const [row] = await write<WrittenUser>(db, scope, statement, values, hasWritten);
     if (!row && !mayCreate) throw invalid("external_id", "does not match the project's user_id_pattern");
     if (!row) continue;
     const { outcome, ...user } = row;
