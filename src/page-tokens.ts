@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from "node:crypto";
 import { invalid } from "./errors.ts";
 
 /** What a page token is bound to: for another list, project or query it is not valid. */
@@ -24,7 +24,8 @@ const MAC_BYTES = 32;
 
 /** A token is the position in clear and an HMAC-SHA-256 of it and its context: the first key makes it, any of them proves it. */
 export function createPageTokens(encryptionKeys: readonly Uint8Array[]): PageTokens {
-  const keys = encryptionKeys.map((key) => Buffer.from(hkdfSync("sha256", key, "", "muster page token", MAC_BYTES)));
+  const derived = (key: Uint8Array) => Buffer.from(hkdfSync("sha256", key, "", "muster page token", MAC_BYTES));
+  const keys = encryptionKeys.map((key) => createSecretKey(derived(key)));
   const [first] = keys;
   if (!first) throw new RangeError("page tokens need an encryption key");
   return {
@@ -45,7 +46,7 @@ export function createPageTokens(encryptionKeys: readonly Uint8Array[]): PageTok
 }
 
 /** Over a JSON array, so that no two contexts give the same bytes. */
-const macOf = (key: Buffer, { list, projectId, query }: PageContext, payload: string): Buffer =>
+const macOf = (key: KeyObject, { list, projectId, query }: PageContext, payload: string): Buffer =>
   createHmac("sha256", key)
     .update(JSON.stringify([list, projectId, query, payload]))
     .digest();

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 
 /** What a sealed secret is bound to: moved to another place, it does not open. */
 export interface SealContext {
@@ -56,7 +63,8 @@ export const sealingKeyId = (sealed: Uint8Array): string =>
   Buffer.from(sealed.subarray(1, PREFIX_BYTES)).toString("hex");
 
 interface PrefixedKey {
-  readonly key: Uint8Array;
+  /** Of the bytes, each use would make one anew, which costs more than to seal something. */
+  readonly key: KeyObject;
   /** Version and key id. The id says which key to try and nothing about the key. */
   readonly prefix: Buffer;
 }
@@ -64,7 +72,7 @@ interface PrefixedKey {
 function prefixed(key: Uint8Array): PrefixedKey {
   if (key.length !== KEY_BYTES) throw new RangeError(`an encryption key has ${KEY_BYTES} bytes, not ${key.length}`);
   const digest = createHash("sha256").update("muster key id\0").update(key).digest();
-  return { key, prefix: Buffer.from([VERSION, ...digest.subarray(0, PREFIX_BYTES - 1)]) };
+  return { key: createSecretKey(key), prefix: Buffer.from([VERSION, ...digest.subarray(0, PREFIX_BYTES - 1)]) };
 }
 
 function sealUnder({ key, prefix }: PrefixedKey, secret: Uint8Array, context: SealContext): Buffer {

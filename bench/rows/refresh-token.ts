@@ -16,7 +16,7 @@ interface World {
 }
 
 /** Of each side: so many that no token is used before the one before it has its answer. */
-const SESSIONS = 500;
+const SESSIONS = 1_000;
 
 const sessionsOf = ({ sessions }: World, side: Side) =>
   side === "subject" ? sessions.slice(0, SESSIONS) : sessions.slice(SESSIONS);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** What an opaque token is for. One presented as another is none. */
 export type TokenPrefix = "mst" | "mrt" | "mrp";
@@ -22,4 +22,4 @@ export function readToken(prefix: TokenPrefix, token: string, length: number): B
 }
 
 const checksumOf = (prefix: TokenPrefix, bytes: Uint8Array): Buffer =>
-  createHash("sha256").update(`${prefix}\0`).update(bytes).digest().subarray(0, CHECKSUM_BYTES);
+  hash("sha256", Buffer.concat([Buffer.from(`${prefix}\0`), bytes]), "buffer").subarray(0, CHECKSUM_BYTES);

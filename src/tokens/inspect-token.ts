@@ -1,5 +1,5 @@
 import { MusterError, type Reason } from "../errors.ts";
-import { getUser, type ProjectScope, type UserRow } from "../users/users.ts";
+import type { ProjectScope, UserRow } from "../users/users.ts";
 import type { IssuedToken } from "./issue-token.ts";
 import { readToken, type VerifyTokenPorts } from "./verify-token.ts";
 
@@ -18,10 +18,8 @@ export async function inspectToken(
 ): Promise<TokenInspection> {
   try {
     const use = { projectId: scope.projectId, asCredential: false };
-    const { verified, stands } = await readToken(ports, token, use);
-    const getting = getUser(ports.db, scope, { by: "id", value: verified.userId });
-    const [user] = await Promise.all([getting, stands(scope.signal)]);
-    return { active: true, token: verified, user };
+    const { verified, user } = await readToken(ports, token, use);
+    return { active: true, token: verified, user: await user(scope.signal) };
   } catch (error) {
     const reason = error instanceof MusterError ? REFUSALS[error.reason] : undefined;
     if (reason) return { active: false, reason };

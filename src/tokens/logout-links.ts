@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { IssuedToken } from "./issue-token.ts";
 
 /** What a logout link ends; times in milliseconds since the epoch, whole seconds. */
@@ -26,7 +26,8 @@ const CLAIMS_BYTES = 3 * ID_BYTES + 2 * TIME_BYTES;
  * makes it, any of them proves it. `publicUrl` is where browsers reach this instance.
  */
 export function createLogoutLinks(encryptionKeys: readonly Uint8Array[], publicUrl: string): LogoutLinks {
-  const keys = encryptionKeys.map((key) => Buffer.from(hkdfSync("sha256", key, "", "muster logout link", MAC_BYTES)));
+  const derived = (key: Uint8Array) => Buffer.from(hkdfSync("sha256", key, "", "muster logout link", MAC_BYTES));
+  const keys = encryptionKeys.map((key) => createSecretKey(derived(key)));
   const [first] = keys;
   if (!first) throw new RangeError("logout links need an encryption key");
   const page = `${publicUrl.replace(/\/+$/, "")}/logout`;
@@ -46,7 +47,7 @@ export function createLogoutLinks(encryptionKeys: readonly Uint8Array[], publicU
   };
 }
 
-const macOf = (key: Buffer, claims: Buffer): Buffer => createHmac("sha256", key).update(claims).digest();
+const macOf = (key: KeyObject, claims: Buffer): Buffer => createHmac("sha256", key).update(claims).digest();
 
 /** Every part is of one width, so that no two subjects give the same bytes. */
 function claimsOf({ projectId, userId, tokenId, issuedAt, expiresAt }: LogoutSubject): Buffer {

@@ -1,4 +1,4 @@
-import { createPrivateKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { type CryptoKey, importJWK, type JWK } from "jose";
 import type { Clock } from "../clock.ts";
 import { createLastKnown } from "../db/last-known.ts";
@@ -22,6 +22,8 @@ export interface ProjectKey extends KeyTimes {
   readonly jwk: PublishedJwk;
   /** Stays the same object for as long as the key is there. */
   readonly verifyingKey: CryptoKey;
+  /** The same in Node's own form. */
+  readonly publicKey: KeyObject;
   /** Unseals the private half at its first use. */
   signingKey(): KeyObject;
 }
@@ -144,6 +146,7 @@ async function keyOf(sealer: Sealer, projectId: string, row: Row, last: readonly
     alg,
     jwk: publishedJwk({ id: row.id, algorithm: row.algorithm, publicJwk: row.public_jwk }),
     verifyingKey: await importKey(row.public_jwk, alg),
+    publicKey: createPublicKey({ key: row.public_jwk, format: "jwk" }),
     signingKey: () => (signingKey ??= unseal(sealer, projectId, row)),
   };
 }

@@ -1,19 +1,18 @@
-import { compactVerify, errors } from "jose";
 import type { Clock } from "../clock.ts";
-import { lookUp } from "../db/look-up.ts";
 import type { Database } from "../db/orm.ts";
-import type { NamedStatement } from "../db/statement.ts";
 import { MusterError } from "../errors.ts";
 import { UUID } from "../ids.ts";
 import type { ProjectDirectory } from "../projects/projects.ts";
 import type { AccessMemory } from "../revocations/revocations.ts";
-import { blockedSql } from "../users/users.ts";
+import { getUser, type UserRow } from "../users/users.ts";
+import { isSignedBy } from "./is-signed-by.ts";
 import type { Issuers } from "./issuer.ts";
 import { checkClaims } from "./jwt-claims.ts";
 import type { SignatureCache } from "./signature-cache.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import type { JsonObject } from "./strict-json.ts";
 import { type JwtForm, type ParsedJwt, parseJwt, refused } from "./strict-jwt.ts";
+import { checkStanding, standingUser } from "./token-standing.ts";
 import type { VerifiedSignature } from "./verified-signature.ts";
 
 /** What a token that is valid now says. */
@@ -60,27 +59,6 @@ export const ACCESS_TOKEN_TYPE = "at+jwt";
 const FORM: JwtForm = { type: ACCESS_TOKEN_TYPE };
 
 /**
- * A token without a row is stateless; one whose user is gone has lost its row as well. `outdated`: all that the user had was ended after
- * it was issued, stateless tokens included. `signedOut`: it stands on a session that is not there any more, or as outdated itself.
- */
-const STANDING: NamedStatement = {
-  name: "token_standing",
-  text: `select t.revoke_time is not null as revoked, ${blockedSql("u", "$4::timestamptz")} as suspended,
-      u.tokens_valid_from is not null and u.tokens_valid_from > $5::timestamptz as outdated,
-      $6::uuid is not null and not exists (select from sessions s where s.project_id = u.project_id and s.id = $6
-        and (u.tokens_valid_from is null or s.create_time >= u.tokens_valid_from)) as "signedOut"
-    from users u left join tokens t on t.project_id = u.project_id and t.id = $3
-    where u.project_id = $1 and u.id = $2`,
-};
-
-interface Standing extends Record<string, unknown> {
-  readonly revoked: boolean;
-  readonly suspended: boolean;
-  readonly outdated: boolean;
-  readonly signedOut: boolean;
-}
-
-/**
  * Checks a JWT: form, key, signature, claims, and last whether its user is still there, neither it nor all that the user
  * had was revoked, and no suspension blocks the user's sign-in. The last is asked again when something of it has ended, or that is not
  * known, and after a minute. TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE.
@@ -101,6 +79,8 @@ export interface ReadToken {
   readonly verified: VerifiedToken;
   /** Resolves if neither it nor its user's access has ended. TOKEN_REVOKED, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
   stands(signal: AbortSignal | undefined): Promise<void>;
+  /** The same, and gives the user as it is now. Also USER_NOT_FOUND and USER_DELETED, for one that went this moment. */
+  user(signal: AbortSignal | undefined): Promise<UserRow>;
 }
 
 /** All of `verifyToken` but whether the token stands. TOKEN_INVALID, TOKEN_EXPIRED; STORAGE_UNAVAILABLE. */
@@ -111,14 +91,23 @@ export async function readToken(ports: VerifyTokenPorts, token: string, use: Tok
   if (!projectId || (use.projectId !== undefined && use.projectId !== projectId)) throw refused("iss is not ours");
   const signature = await verifySignature(ports, projectId, token, jwt, known);
   const verified = await checkedToken(ports, projectId, jwt, use.asCredential);
+  const isKnownToStand = () => signature.stoodAt !== undefined && ports.memory.holds(verified, signature.stoodAt);
+  /** What is remembered is as of before the database was asked. */
+  const remembered = async <T>(ask: () => Promise<T>): Promise<T> => {
+    const mark = ports.memory.mark();
+    const answer = await ask();
+    signature.stoodAt = mark;
+    return answer;
+  };
   return {
     verified,
     async stands(signal) {
-      if (signature.stoodAt && ports.memory.holds(verified, signature.stoodAt)) return;
-      const mark = ports.memory.mark();
-      await checkStanding(ports, verified, signal);
-      signature.stoodAt = mark;
+      if (!isKnownToStand()) await remembered(() => checkStanding(ports, verified, signal));
     },
+    user: (signal) =>
+      isKnownToStand()
+        ? getUser(ports.db, { projectId, signal }, { by: "id", value: verified.userId })
+        : remembered(() => standingUser(ports, verified, signal)),
   };
 }
 
@@ -134,12 +123,7 @@ async function verifySignature(
   if (!key) throw refused("no such key");
   if (key.alg !== jwt.algorithm) throw refused("alg is not the key's");
   if (known?.key === key.verifyingKey) return known;
-  try {
-    await compactVerify(token, key.verifyingKey, { algorithms: [key.alg] });
-  } catch (error) {
-    if (error instanceof errors.JOSEError) throw refused(`signature: ${error.code}`);
-    throw error;
-  }
+  if (!(await isSignedBy(token, key))) throw refused("signature: it is not the key's");
   const verified = { jwt, key: key.verifyingKey, stoodAt: undefined };
   signatures.put(token, verified);
   return verified;
@@ -169,18 +153,4 @@ async function checkedToken(
 function refuseUnknownProject(error: unknown): never {
   if (error instanceof MusterError && error.reason === "PROJECT_NOT_FOUND") throw refused("no such project");
   throw error;
-}
-
-async function checkStanding(
-  { db, clock }: VerifyTokenPorts,
-  token: VerifiedToken,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { projectId, userId, tokenId, sessionId, issuedAt } = token;
-  const values = [projectId, userId, tokenId, new Date(clock.now()), new Date(issuedAt), sessionId ?? null];
-  const [standing] = await lookUp<Standing>(db, STANDING, values, signal);
-  if (!standing || standing.revoked) throw new MusterError("TOKEN_REVOKED");
-  // A suspension has ended what was there when it began, too: while it lasts, it is what there is to say.
-  if (standing.suspended) throw new MusterError("USER_SUSPENDED");
-  if (standing.outdated || standing.signedOut) throw new MusterError("TOKEN_REVOKED");
 }

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 import type { WebhookPayload } from "./webhook.entity.ts";
 
 /** What is sent of an event. */
@@ -42,7 +42,7 @@ export function payloadOf(event: SentEvent, payload: WebhookPayload): string {
 export function signedHeaders({ id, nowMs, body, secrets }: ToSign): Record<string, string> {
   const timestamp = String(Math.floor(nowMs / 1_000));
   const sign = (secret: Uint8Array) =>
-    `v1,${createHmac("sha256", secret).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
+    `v1,${createHmac("sha256", createSecretKey(secret)).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
   return {
     "content-type": "application/json",
     "webhook-id": id,

@@ -24,7 +24,7 @@ const there = await startApp({ db, clock, config: { encryptionKeys: here.config.
 const SECOND_MS = 1_000;
 
 /** The statements that ask whether a credential stands. */
-const STANDING = ["token_standing", "sessions_find_by_token"];
+const STANDING = ["token_standing", "token_standing_of_user", "sessions_find_by_token"];
 
 /** How often the database is asked whether a credential stands, from now on. */
 function countQuestions() {
