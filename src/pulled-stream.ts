@@ -167,7 +167,7 @@ export class PulledStream<News extends { readonly kind: string }, Message>
 
 /** The same stream in another form. */
 export function inForm<From, To>(
-  stream: Pick<PulledStream<never, From>, "next" | "return">,
+  stream: AsyncIterator<From, undefined>,
   form: (message: From) => To,
 ): AsyncIterableIterator<To, undefined> {
   const formed: AsyncIterableIterator<To, undefined> = {
@@ -176,7 +176,7 @@ export function inForm<From, To>(
       return done ? { done, value } : { done: false, value: form(value) };
     },
     async return() {
-      await stream.return();
+      await stream.return?.();
       return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]: () => formed,

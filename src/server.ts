@@ -25,7 +25,7 @@ import { reflectionServices } from "./rpc/reflection.ts";
 import { createTracing } from "./rpc/tracing.ts";
 import { SEALED_COLUMNS } from "./sealed-columns.ts";
 import { createSealer } from "./sealing.ts";
-import { LONGER_MESSAGES, SERVICES } from "./services.ts";
+import { LONGER_MESSAGES, SERVICES, SHARED_MESSAGES } from "./services.ts";
 import type { PasswordHasher } from "./users/passwords/passwords.ts";
 
 export type { GatherMetrics, MetricsSnapshot } from "./rpc/metrics.ts";
@@ -75,10 +75,9 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     await createApp({ config, publicUrl, db, clock, newId, logger, metrics, tracing, streams, passwordHasher }),
   );
   const clientAddress = createClientAddress(config.trustedProxies);
-  const limits = { longerMessages: LONGER_MESSAGES };
   const { fastPath } = config;
   const routes = allRoutes(app, serving);
-  const rpc = createRpcHandler({ ...app, routes, limits, fastPath, clientAddress, clock, logger });
+  const rpc = createRpcHandler({ ...app, ...OF_MESSAGES, routes, fastPath, clientAddress, clock, logger });
   port.serve(app, rpc, [metrics.route, ...serving.routes, ...app.httpRoutes]);
   gauges(metrics, db, port.http, streams);
   serving.setServing(true);
@@ -96,6 +95,8 @@ export async function startServer(config: Config, overrides: Partial<Overrides> 
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
+
+const OF_MESSAGES = { limits: { longerMessages: LONGER_MESSAGES }, sharedTypes: SHARED_MESSAGES };
 
 /** Where a dump was restored into another cluster, has what is new stand behind what came along. */
 async function placeHistory(db: Database, logger: Logger): Promise<void> {

@@ -8,8 +8,9 @@ import { identityService } from "./external-auth/identity-service.ts";
 import { providerService } from "./external-auth/provider-service.ts";
 import type { FeaturePorts, Features } from "./features.ts";
 import { AuditService } from "./gen/muster/v1/audit_service_pb.ts";
-import { EventService } from "./gen/muster/v1/event_service_pb.ts";
+import { EventService, WatchEventsResponseSchema } from "./gen/muster/v1/event_service_pb.ts";
 import { ExternalAuthService } from "./gen/muster/v1/external_auth_service_pb.ts";
+import { EffectivePresenceSchema } from "./gen/muster/v1/presence_pb.ts";
 import { PresenceService } from "./gen/muster/v1/presence_service_pb.ts";
 import { ProjectService } from "./gen/muster/v1/project_service_pb.ts";
 import { SessionService } from "./gen/muster/v1/session_service_pb.ts";
@@ -53,6 +54,9 @@ export const SERVICES = [
 export const LONGER_MESSAGES: ReadonlyMap<DescMethod, MessageLimit> = new Map([
   [UserService.method.setAvatar, { binary: 6 * MIB, json: 8 * MIB }],
 ]);
+
+/** The types of the messages that many streams may say. */
+export const SHARED_MESSAGES = [EffectivePresenceSchema, WatchEventsResponseSchema] as const;
 
 /** Registers the services over the features. */
 export function registerServices(router: ConnectRouter, ports: FeaturePorts, features: Features): void {

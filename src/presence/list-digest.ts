@@ -12,9 +12,12 @@ const SUMS = 255;
 export class ListDigest {
   #kept: Set<number> | undefined = new Set();
   #sums: PartSums | undefined;
+  /** What it is written as, until it changes. */
+  #bytes: Buffer | undefined;
 
   /** Adds what is not on the list. */
   add(hash: number): void {
+    this.#bytes = undefined;
     this.#sums?.toggle(hash);
     if (!this.#kept) return;
     this.#kept.add(hash);
@@ -25,11 +28,18 @@ export class ListDigest {
 
   /** Takes off what is on the list. */
   delete(hash: number): void {
+    this.#bytes = undefined;
     this.#kept?.delete(hash);
     this.#sums?.toggle(hash);
   }
 
+  /** For reading only. */
   toBytes(): Buffer {
+    this.#bytes ??= this.#write();
+    return this.#bytes;
+  }
+
+  #write(): Buffer {
     if (this.#sums) return Buffer.concat([Buffer.of(SUMS), this.#sums.toBytes()]);
     const hashes = [...(this.#kept ?? [])];
     const bytes = Buffer.alloc(1 + hashes.length * HASH_BYTES);

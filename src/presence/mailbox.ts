@@ -11,8 +11,10 @@ export class Mailbox extends Bell implements UserWatcher {
   rolledBack = false;
 
   onChange(user: WatchedUser): void {
+    const isFirst = this.dirty.size === 0;
     this.dirty.add(user);
-    this.ring();
+    // Who knows that there is something comes by itself.
+    if (isFirst) this.ring();
   }
 
   onRollback(): void {

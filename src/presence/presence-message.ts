@@ -7,8 +7,12 @@ import {
   TimestampSchema,
   timestampFromMs,
 } from "@bufbuild/protobuf/wkt";
-import type { EffectivePresenceSchema, Presence } from "../gen/muster/v1/presence_pb.ts";
-import type { CountPresenceResponseSchema, WatchPresenceResponseSchema } from "../gen/muster/v1/presence_service_pb.ts";
+import { type EffectivePresence, EffectivePresenceSchema, type Presence } from "../gen/muster/v1/presence_pb.ts";
+import {
+  type CountPresenceResponseSchema,
+  type WatchPresenceResponse,
+  WatchPresenceResponseSchema,
+} from "../gen/muster/v1/presence_service_pb.ts";
 import { MAX_STEPS, type Micros, type Step } from "./chain.ts";
 import type { PresenceCounts } from "./count-presence.ts";
 import type { UserPresence } from "./user-presence.ts";
@@ -62,23 +66,36 @@ export function countMessage({ counts, time }: PresenceCounts): MessageInitShape
   };
 }
 
-/** One message of a watch in its form on the wire. */
-export function watchMessage({ resumeToken, serverTime, event }: WatchMessage): WatchInit {
-  return {
-    resumeToken,
-    ...(serverTime !== undefined && { serverTime: timestampOf(serverTime) }),
-    event: eventMessage(event),
+/** Messages of watches in their form on the wire. */
+export type WatchMessages = (message: WatchMessage) => WatchPresenceResponse;
+
+/**
+ * A presence that many are told of is one message for all of them: made once, and for what sends it the same thing again. Nobody may
+ * change it.
+ */
+export function createWatchMessages(): WatchMessages {
+  const shared = new WeakMap<UserPresence, EffectivePresence>();
+  const presenceOf = (presence: UserPresence): EffectivePresence => {
+    let message = shared.get(presence);
+    if (!message) shared.set(presence, (message = create(EffectivePresenceSchema, presenceMessage(presence))));
+    return message;
   };
+  return ({ resumeToken, serverTime, event }) =>
+    create(WatchPresenceResponseSchema, {
+      resumeToken,
+      ...(serverTime !== undefined && { serverTime: timestampOf(serverTime) }),
+      event: eventMessage(event, presenceOf),
+    });
 }
 
-type WatchInit = MessageInitShape<typeof WatchPresenceResponseSchema>;
+type NewsOf = NonNullable<MessageInitShape<typeof WatchPresenceResponseSchema>["event"]>;
 
-function eventMessage(event: WatchEvent): NonNullable<WatchInit["event"]> {
+function eventMessage(event: WatchEvent, presenceOf: (presence: UserPresence) => EffectivePresence): NewsOf {
   switch (event.kind) {
     case "opened":
       return { case: "opened", value: { watchId: event.watchId, resumed: event.resumed } };
     case "update":
-      return { case: "update", value: { presences: event.presences.map(presenceMessage) } };
+      return { case: "update", value: { presences: event.presences.map(presenceOf) } };
     case "snapshotComplete":
       return { case: "snapshotComplete", value: {} };
     case "heartbeat":

@@ -9,6 +9,7 @@ import type {
   WatchPresenceRequest,
 } from "../gen/muster/v1/presence_service_pb.ts";
 import type { PageTokens } from "../page-tokens.ts";
+import { inForm } from "../pulled-stream.ts";
 import { type ProjectCaller, projectCallerOf, scopeOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
 import { batchGetPresence } from "./batch-get-presence.ts";
@@ -16,7 +17,7 @@ import { countPresence } from "./count-presence.ts";
 import { getPresence } from "./get-presence.ts";
 import { listPresence } from "./list-presence.ts";
 import type { Presence } from "./presence.ts";
-import { countMessage, presenceMessage, stepsOf, watchMessage } from "./presence-message.ts";
+import { countMessage, createWatchMessages, presenceMessage, stepsOf } from "./presence-message.ts";
 import { batchSetPresence, type SetPresenceInput, setPresence } from "./set-presence.ts";
 import { updateWatch } from "./update-watch.ts";
 import { type WatchInput, watchPresence } from "./watch.ts";
@@ -40,6 +41,7 @@ export function presenceService(
   presence: Presence,
   { streams, pageTokens, statusOf }: PresenceServicePorts,
 ): ServiceImpl<typeof PresenceService> {
+  const watchMessage = createWatchMessages();
   return {
     async setPresence(request, context) {
       return { presence: presenceMessage(await setPresence(presence, scopeOf(context), inputOf(request))) };
@@ -68,13 +70,14 @@ export function presenceService(
       const { presences, nextPageToken } = await listPresence(ports, scopeOf(context), request, isUser(context));
       return { presences: presences.map(presenceMessage), nextPageToken };
     },
-    async *watchPresence(request, context) {
-      using stream = streams.open(context);
-      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
-      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
-      const signals = { left: context.signal, ended: stream.signal };
-      for await (const message of watchPresence(presence, watchInput(request, projectCallerOf(context)), signals))
-        yield watchMessage(message);
+    watchPresence(request, context) {
+      const input = watchInput(request, projectCallerOf(context));
+      const stream = streams.open(context);
+      const onOver = () => stream[Symbol.dispose]();
+      return inForm(
+        watchPresence(presence, input, { left: context.signal, ended: stream.signal, onOver }),
+        watchMessage,
+      );
     },
     async updateWatch({ watchId, add, remove }, context) {
       const owner = ownerOf(projectCallerOf(context));

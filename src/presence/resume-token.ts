@@ -15,22 +15,53 @@ export interface ResumePoint {
   readonly told: ReadonlySet<number>;
 }
 
+/** What a token is made of: the states may be the keys of anything. */
+export interface WrittenPoint extends Omit<ResumePoint, "told"> {
+  readonly told: { readonly size: number; keys(): Iterable<number> };
+}
+
 const VERSION = 2;
 const HASH_BYTES = 6;
 const HEAD_BYTES = 1 + HASH_BYTES + 8 + 8;
 
 /** A point as a token: opaque to those who keep it, at most 400 bytes. Version, origin, the times, list, then the states. */
-export function writeResumeToken({ origin, confirmed, time, list, told }: ResumePoint): Uint8Array {
-  const head = Buffer.alloc(HEAD_BYTES);
-  head.writeUInt8(VERSION);
-  head.writeUIntBE(origin, 1, HASH_BYTES);
-  head.writeBigInt64BE(BigInt(confirmed), 1 + HASH_BYTES);
-  head.writeBigInt64BE(BigInt(time), 9 + HASH_BYTES);
-  const states = Buffer.alloc(told.size * HASH_BYTES);
-  let at = 0;
-  for (const state of told) at = states.writeUIntBE(state, at, HASH_BYTES);
-  return Buffer.concat([head, list, states]);
+export function writeResumeToken({ origin, confirmed, time, list, told }: WrittenPoint): Uint8Array {
+  const token = Buffer.allocUnsafe(HEAD_BYTES + list.length + told.size * HASH_BYTES);
+  token[0] = VERSION;
+  writeHash(token, origin, 1);
+  writeMicros(token, confirmed, 1 + HASH_BYTES);
+  writeMicros(token, time, 9 + HASH_BYTES);
+  token.set(list, HEAD_BYTES);
+  let at = HEAD_BYTES + list.length;
+  for (const state of told.keys()) {
+    writeHash(token, state, at);
+    at += HASH_BYTES;
+  }
+  return token;
 }
+
+/** Every message of every stream has a token: without the checks of Node's own this costs a tenth. */
+function writeHash(bytes: Buffer, hash: number, at: number): void {
+  const high = Math.floor(hash / WORD);
+  bytes[at] = high >>> 8;
+  bytes[at + 1] = high;
+  writeWord(bytes, hash, at + 2);
+}
+
+function writeMicros(bytes: Buffer, time: Micros, at: number): void {
+  writeWord(bytes, Math.floor(time / WORD), at);
+  writeWord(bytes, time, at + 4);
+}
+
+/** The lowest 32 bits, of a negative one as well. */
+function writeWord(bytes: Buffer, value: number, at: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+const WORD = 2 ** 32;
 
 /** The point of a token; undefined: it is none. */
 export function readResumeToken(token: Uint8Array): ResumePoint | undefined {

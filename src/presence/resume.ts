@@ -3,7 +3,6 @@ import { hash48 } from "./hash48.ts";
 import type { Hub } from "./hub.ts";
 import { listedBefore } from "./list-digest.ts";
 import { type ResumePoint, writeResumeToken } from "./resume-token.ts";
-import { stateHash } from "./told-states.ts";
 import type { WatchedUser } from "./watched-user.ts";
 
 /** A token older than this saves next to nothing. */
@@ -72,6 +71,6 @@ export class Resumption {
   knows(user: WatchedUser): boolean {
     if (user.epoch !== this.#epoch || !this.#listed.has(user.hash)) return false;
     if (user.state === "missing") return true;
-    return user.span.start <= this.#point.confirmed || this.#point.told.has(stateHash(user));
+    return user.span.start <= this.#point.confirmed || this.#point.told.has(user.stateHash);
   }
 }

@@ -1,5 +1,4 @@
 import type { Micros } from "./chain.ts";
-import { hash48 } from "./hash48.ts";
 import { ListDigest } from "./list-digest.ts";
 import { writeResumeToken } from "./resume-token.ts";
 import type { WatchedUser } from "./watched-user.ts";
@@ -10,10 +9,6 @@ const SLACK: Micros = 5_000_000;
 const RECENT: Micros = 70_000_000;
 /** How many of the latest states are named one by one: those beyond are told again after a resume. */
 const MOST_TOLD = 30;
-
-/** Stands for one state of a user in a resume token. A refresh does not make it another one. */
-export const stateHash = ({ key, record, span }: WatchedUser): number =>
-  hash48(`${key} ${record?.since ?? 0} ${span.step}`);
 
 /**
  * What a stream has told its reader, kept so that a resume token can be made of it at any moment. Everything that began up to `confirmed`
@@ -38,7 +33,7 @@ export class ToldStates {
     if (isNew) this.#include(user);
     const { start } = user.span;
     if (start < now - RECENT) return;
-    const state = stateHash(user);
+    const { stateHash: state } = user;
     this.#recent.delete(state);
     this.#recent.set(state, start);
     if (this.#recent.size > MOST_TOLD)
@@ -83,13 +78,12 @@ export class ToldStates {
   /** The token of this moment; empty: nothing is confirmed. */
   token(time: Micros): Uint8Array {
     if (this.#confirmed === undefined) return new Uint8Array();
-    const told = new Set(this.#recent.keys());
     return writeResumeToken({
       origin: this.#origin,
       confirmed: this.#confirmed,
       time,
       list: this.#list.toBytes(),
-      told,
+      told: this.#recent,
     });
   }
 

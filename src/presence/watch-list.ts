@@ -6,7 +6,7 @@ import type { Mailbox } from "./mailbox.ts";
 import { originOf, Resumption } from "./resume.ts";
 import type { ResumePoint } from "./resume-token.ts";
 import { ToldStates } from "./told-states.ts";
-import { type UserPresence, userPresenceIn } from "./user-presence.ts";
+import type { UserPresence } from "./user-presence.ts";
 import type { WatchTargets } from "./watch-targets.ts";
 import type { WatchedUser } from "./watched-user.ts";
 
@@ -112,11 +112,11 @@ export class WatchList {
     this.#mailbox.ring();
   }
 
-  /** What to tell next, some users at a time. */
-  async take(defaultStatus: string): Promise<UserPresence[]> {
-    await this.#lookForGone();
+  /** What to tell next, some users at a time. Of those that are gone it has to be looked up before whether they were deleted. */
+  take(defaultStatus: string): UserPresence[] {
     const presences: UserPresence[] = [];
     if (this.isRolledBack) return presences;
+    const now = this.#deps.hub.now ?? 0;
     for (const hash of this.#unsentUnknown) {
       if (presences.length >= MOST_PRESENCES) break;
       const externalId = this.#unknown.get(hash) ?? "";
@@ -132,8 +132,8 @@ export class WatchList {
       user.waiting?.delete(this.#mailbox);
       if (user.state === "deleted" || this.#gone.get(user)) this.#lose(user);
       else {
-        if (!isKnown) presences.push(presenceOf(user, defaultStatus));
-        this.#told.tell(user, this.#unsent.delete(user), this.#deps.hub.now ?? 0);
+        if (!isKnown) presences.push(user.presence(defaultStatus));
+        this.#told.tell(user, this.#unsent.delete(user), now);
       }
     }
     return presences;
@@ -225,17 +225,16 @@ export class WatchList {
     return true;
   }
 
-  /** Somebody who is not there either never was, which the reader knows, or was deleted meanwhile. */
-  async #lookForGone(): Promise<void> {
-    const asked = [...this.#mailbox.dirty].filter(
-      (user) => this.#unsent.has(user) && this.#isKnown(user) === undefined,
-    );
-    if (asked.length === 0) return;
+  /** Somebody who is not there either never was, which the reader knows, or was deleted meanwhile: those of whom that is to be looked up. */
+  get gone(): WatchedUser[] {
+    if (!this.#resumption) return [];
+    return [...this.#mailbox.dirty].filter((user) => this.#unsent.has(user) && this.#isKnown(user) === undefined);
+  }
+
+  /** Looks up whether they were deleted. */
+  async lookUp(asked: readonly WatchedUser[]): Promise<void> {
     const ids = asked.map(({ subject }) => subject.userId);
     const deleted = await this.#deps.deletedAmong(this.#projectId, ids);
     for (const user of asked) this.#gone.set(user, deleted.has(user.subject.userId));
   }
 }
-
-const presenceOf = ({ subject, known, record, span }: WatchedUser, defaultStatus: string): UserPresence =>
-  userPresenceIn(subject.userId, known && { ...known, record }, span, defaultStatus);

@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
+import { Alarm } from "../alarm.ts";
 import type { Clock } from "../clock.ts";
 import { isShuttingDown, MusterError } from "../errors.ts";
+import type { StreamSignals } from "../pulled-stream.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { OpenWatch, OpenWatches } from "./open-watches.ts";
 import { canResume } from "./resume.ts";
@@ -11,14 +13,6 @@ import type { WatchOwner } from "./watch-change.ts";
 import type { WatchEvent, WatchMessage } from "./watch-event.ts";
 import { WatchList, type WatchListDeps } from "./watch-list.ts";
 import type { WatchTargets } from "./watch-targets.ts";
-
-/** What ends a stream from outside. Each stream has its own, so that none collects thousands of listeners. */
-export interface WatchSignals {
-  /** The caller has left. */
-  readonly left: AbortSignal;
-  /** The server ends the stream; the reason is what it fails with. */
-  readonly ended: AbortSignal;
-}
 
 export interface WatchStreamDeps extends WatchListDeps {
   readonly clock: Clock;
@@ -54,7 +48,7 @@ export class WatchStream implements OpenWatch {
   readonly owner: WatchOwner;
   readonly #deps: WatchStreamDeps;
   readonly #input: WatchStreamInput;
-  readonly #signals: WatchSignals;
+  readonly #signals: StreamSignals;
   readonly #mailbox: Mailbox;
   readonly #list: WatchList;
   #phase: "new" | "snapshot" | "live" = "new";
@@ -66,15 +60,19 @@ export class WatchStream implements OpenWatch {
   #lastUpdateAt = Number.NEGATIVE_INFINITY;
   #confirmedAt = Number.NEGATIVE_INFINITY;
   #defaultStatus = "";
-  #stall: Disposable | undefined;
+  /** Rings when there is something to say though nothing has come, or the reader has stalled. */
+  readonly #alarm: Alarm;
+  /** Whether it is the reader's turn. */
+  #isSent = false;
 
-  constructor(deps: WatchStreamDeps, input: WatchStreamInput, signals: WatchSignals) {
+  constructor(deps: WatchStreamDeps, input: WatchStreamInput, signals: StreamSignals) {
     this.watchId = input.watchId;
     this.owner = input.owner;
     this.#deps = deps;
     this.#input = input;
     this.#signals = signals;
     this.#mailbox = new Mailbox(deps.clock);
+    this.#alarm = new Alarm(deps.clock, () => this.#onTime());
     this.#lastSentAt = deps.clock.monotonic();
     signals.left.addEventListener("abort", this.close, { once: true });
     signals.ended.addEventListener("abort", this.close, { once: true });
@@ -88,14 +86,15 @@ export class WatchStream implements OpenWatch {
    * @throws READER_STALLED, STORAGE_UNAVAILABLE, or the reason of the signal that ended it; before SHUTTING_DOWN it says goodbye
    */
   async next(): Promise<WatchMessage> {
-    this.#stall?.[Symbol.dispose]();
+    this.#isSent = false;
     for (;;) {
       this.#throwIfOver();
       const event = await this.#event();
       // What ended meanwhile says nothing more.
       this.#throwIfOver();
       if (event) return this.#message(event);
-      await this.#mailbox.wait(this.#patience());
+      this.#alarm.set(this.#deps.clock.monotonic() + this.#patience());
+      await this.#mailbox.wait();
     }
   }
 
@@ -112,10 +111,11 @@ export class WatchStream implements OpenWatch {
     const { left, ended } = this.#signals;
     left.removeEventListener("abort", this.close);
     ended.removeEventListener("abort", this.close);
-    this.#stall?.[Symbol.dispose]();
+    this.#alarm[Symbol.dispose]();
     this.#list.close();
     this.#deps.open.delete(this);
     this.#mailbox.ring();
+    this.#signals.onOver?.();
   };
 
   #throwIfOver(): void {
@@ -136,8 +136,10 @@ export class WatchStream implements OpenWatch {
     }
     if (this.#phase === "new") return this.#open();
     if (this.#mailbox.rolledBack || this.#list.isRolledBack) return this.#resync();
-    const presences = this.#mayUpdate() ? await this.#takePresences() : [];
-    if (presences.length > 0) return { kind: "update", presences };
+    if (this.#list.isDirty && this.#mayUpdate()) {
+      const presences = await this.#takePresences();
+      if (presences.length > 0) return { kind: "update", presences };
+    }
     if (this.#list.isRolledBack) return this.#resync();
     const userId = this.#list.takeDeleted();
     if (userId !== undefined) return { kind: "userDeleted", userId };
@@ -179,7 +181,10 @@ export class WatchStream implements OpenWatch {
   }
 
   async #takePresences(): Promise<UserPresence[]> {
-    return this.#list.isDirty ? this.#list.take(await this.#readDefault()) : [];
+    const defaultStatus = await this.#readDefault();
+    const { gone } = this.#list;
+    if (gone.length > 0) await this.#list.lookUp(gone);
+    return this.#list.take(defaultStatus);
   }
 
   async #readDefault(): Promise<string> {
@@ -194,10 +199,8 @@ export class WatchStream implements OpenWatch {
     this.#saidGoodbye = event.kind === "goodbye";
     if (event.kind === "update") this.#lastUpdateAt = this.#lastSentAt;
     if (this.#phase === "live") this.#confirm();
-    this.#stall = clock.schedule(STALLED_MS, () => {
-      this.#failure = new MusterError("READER_STALLED");
-      this.close();
-    });
+    this.#isSent = true;
+    this.#alarm.set(this.#lastSentAt + STALLED_MS);
     return { resumeToken: this.#list.token, serverTime: hub.now, event };
   }
 
@@ -206,6 +209,12 @@ export class WatchStream implements OpenWatch {
     if (!isDue || this.#deps.hub.staleFor > 0) return;
     this.#confirmedAt = this.#lastSentAt;
     this.#list.confirm(this.#defaultStatus);
+  }
+
+  #onTime(): void {
+    if (!this.#isSent) return this.#mailbox.ring();
+    this.#failure = new MusterError("READER_STALLED");
+    this.close();
   }
 
   /** For how long there is nothing to say if nothing comes. */

@@ -1,9 +1,10 @@
 import type { Database } from "../db/orm.ts";
+import type { StreamSignals } from "../pulled-stream.ts";
 import type { UserKey } from "../users/users.ts";
 import type { WatchOwner } from "./watch-change.ts";
 import type { WatchMessage } from "./watch-event.ts";
 import type { WatchExchange } from "./watch-exchange.ts";
-import { type WatchSignals, WatchStream, type WatchStreamDeps } from "./watch-stream.ts";
+import { WatchStream, type WatchStreamDeps } from "./watch-stream.ts";
 import { targetsOf } from "./watch-targets.ts";
 
 export interface WatchDeps extends Omit<WatchStreamDeps, "open"> {
@@ -23,21 +24,48 @@ export interface WatchInput {
 
 /**
  * Streams the presence of users: opened → update… → snapshot complete → (update | heartbeat | user deleted | resync →
- * update… → snapshot complete)* → goodbye, until a signal or the reader's stalling ends it.
+ * update… → snapshot complete)* → goodbye, until a signal, the reader's stalling or `return` ends it. Nothing is opened before the first `next`.
  * @throws what `WatchStream.next` throws, PROJECT_NOT_FOUND
  */
-export async function* watchPresence(
+export function watchPresence(
   deps: WatchDeps,
-  { owner, keys, ...input }: WatchInput,
-  signals: WatchSignals,
-): AsyncGenerator<WatchMessage, never> {
+  input: WatchInput,
+  signals: StreamSignals,
+): AsyncIterableIterator<WatchMessage, undefined> {
+  let stream: WatchStream | undefined;
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    stream?.close();
+    signals.onOver?.();
+  };
+  const messages: AsyncIterableIterator<WatchMessage, undefined> = {
+    async next() {
+      try {
+        if (!isOver) stream ??= await open(deps, input, signals);
+        if (!isOver && stream) return { done: false, value: await stream.next() };
+      } catch (error) {
+        end();
+        throw error;
+      }
+      // The reader left while it was opened.
+      stream?.close();
+      return DONE;
+    },
+    async return() {
+      end();
+      return DONE;
+    },
+    [Symbol.asyncIterator]: () => messages,
+  };
+  return messages;
+}
+
+const DONE = { done: true, value: undefined } as const;
+
+async function open(deps: WatchDeps, { owner, keys, ...input }: WatchInput, signals: StreamSignals) {
   const targets = await targetsOf(deps.db, { projectId: owner.projectId, signal: signals.left }, keys);
   signals.left.throwIfAborted();
   const watchId = deps.watches.newWatchId();
-  const stream = new WatchStream({ ...deps, open: deps.watches.open }, { ...input, owner, watchId, targets }, signals);
-  try {
-    for (;;) yield await stream.next();
-  } finally {
-    stream.close();
-  }
+  return new WatchStream({ ...deps, open: deps.watches.open }, { ...input, owner, watchId, targets }, signals);
 }

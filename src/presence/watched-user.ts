@@ -3,6 +3,7 @@ import type { PresenceRecord, Span } from "./effective-presence.ts";
 import { spanAt } from "./effective-presence.ts";
 import { type KnownUser, keyOf, type Subject } from "./engine.ts";
 import { hash48 } from "./hash48.ts";
+import { type UserPresence, userPresenceIn } from "./user-presence.ts";
 
 /** One that is told what happens to users it watches. Only that something did: what, is read from the user. */
 export interface UserWatcher {
@@ -17,6 +18,12 @@ export interface UserWatcher {
  * `deleted`, there was one.
  */
 export type UserState = "loading" | "known" | "missing" | "deleted";
+
+/** A presence, and what it was made of. */
+interface Told extends Pick<WatchedUser, "known" | "record" | "span"> {
+  readonly defaultStatus: string;
+  readonly presence: UserPresence;
+}
 
 /** A user that somebody watches, as last seen. */
 export class WatchedUser {
@@ -43,6 +50,8 @@ export class WatchedUser {
   /** The engine's clock at the latest read that says so, and in which of the histories that the hub has seen. */
   confirmedAt: Micros = Number.NEGATIVE_INFINITY;
   epoch = 0;
+  #told: Told | undefined;
+  #state: { readonly since: number; readonly step: number; readonly hash: number } | undefined;
   /** When it is to be read again whatever happens, and when to be dropped, in milliseconds of the monotonic clock. */
   reconcileAt = Number.POSITIVE_INFINITY;
   dropAt = Number.POSITIVE_INFINITY;
@@ -52,6 +61,32 @@ export class WatchedUser {
     this.key = keyOf(subject);
     this.hash = hash48(this.key);
     this.slot = slot;
+  }
+
+  /** Stands for its state in resume tokens. A refresh does not make it another one. */
+  get stateHash(): number {
+    const since = this.record?.since ?? 0;
+    const { step } = this.span;
+    if (this.#state?.since !== since || this.#state.step !== step)
+      this.#state = { since, step, hash: hash48(`${this.key} ${since} ${step}`) };
+    return this.#state.hash;
+  }
+
+  /** What is announced of it: the same object for everybody until it changes. `defaultStatus` is that of its project. */
+  presence(defaultStatus: string): UserPresence {
+    const { known, record, span } = this;
+    const told = this.#told;
+    if (
+      told &&
+      told.known === known &&
+      told.record === record &&
+      told.span === span &&
+      told.defaultStatus === defaultStatus
+    )
+      return told.presence;
+    const presence = userPresenceIn(this.subject.userId, known && { ...known, record }, span, defaultStatus);
+    this.#told = { known, record, span, defaultStatus, presence };
+    return presence;
   }
 
   /** Takes a record in, at `time` on the engine's clock. Gives whether watchers see a difference: a refresh is none. */

@@ -1,3 +1,4 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -35,6 +36,8 @@ export interface AdapterOptions {
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly limits?: Partial<RpcLimits>;
+  /** The types of the messages that many streams may say: what is one object for all of them is written once, and may not change afterwards. */
+  readonly sharedTypes?: readonly DescMessage[];
   /** Whether calls that take one message go by the fast path where they can. */
   readonly fastPath: boolean;
   readonly clientAddress: ClientAddress;
@@ -95,6 +98,7 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
     decode: createDecodeRequest(reader, limits.maxTimeoutMs),
     write: createWriteAnswer(stalls),
   };
+  const sharedTypes = new Set(options.sharedTypes);
   const framing = { compressMinBytes: limits.compressMinBytes, json: JSON_OPTIONS };
   return {
     serves: (target) => handlerFor(target) !== undefined,
@@ -111,7 +115,9 @@ export function createRpcHandler(options: AdapterOptions): RpcHandler {
         else send(request, response, { status: 500 });
       }
     },
-    fast: options.fastPath ? createFastPath({ ...options, methods, reader, stalls, framing, limits }) : undefined,
+    fast: options.fastPath
+      ? createFastPath({ ...options, methods, reader, stalls, framing, limits, sharedTypes })
+      : undefined,
   };
 }
 

@@ -29,11 +29,11 @@ export interface Exchange {
   onClose(closed: () => void): void;
   /** Sends the whole answer. */
   send(answer: Answer): void;
-  /** Begins an answer that is written to `output` as it comes, with `extra` headers that it may replace. */
-  begin(headers: NodeHeaders, extra: NodeHeaders): void;
+  /** Begins an answer that is written to `output` as it comes. */
+  begin(headers: HeaderList): void;
   readonly output: Writable;
   /** Ends it, after a last chunk, with trailers. */
-  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders | undefined): void;
+  finish(chunk: Uint8Array | undefined, trailers: HeaderList): void;
   breakOff(): void;
 }
 
@@ -111,12 +111,12 @@ export class Http1Exchange implements Exchange {
     return this.#response;
   }
 
-  begin(headers: NodeHeaders, extra: NodeHeaders): void {
-    this.#response.writeHead(200, { ...extra, ...headers });
+  begin(headers: HeaderList): void {
+    this.#response.writeHead(200, headers);
   }
 
-  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders | undefined): void {
-    if (trailers) this.#response.addTrailers(Object.entries(trailers) as [string, string][]);
+  finish(chunk: Uint8Array | undefined, trailers: HeaderList): void {
+    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
     this.#response.end(chunk);
   }
 
@@ -194,12 +194,12 @@ export class Http2Exchange implements Exchange {
     return this.body;
   }
 
-  begin(headers: NodeHeaders, extra: NodeHeaders): void {
-    this.body.respond({ ":status": 200, ...extra, ...headers }, WITH_TRAILERS);
+  begin(headers: HeaderList): void {
+    this.body.respond([":status", "200", ...headers], WITH_TRAILERS);
   }
 
-  finish(chunk: Uint8Array | undefined, trailers: NodeHeaders = {}): void {
-    this.#announce(trailers);
+  finish(chunk: Uint8Array | undefined, trailers: HeaderList): void {
+    this.#announce(record(trailers));
     this.#end(chunk);
   }
 

@@ -12,6 +12,7 @@ import {
 import type { MethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { Clock } from "../clock.ts";
 import type { Framing, FramingOptions, Outcome } from "./fast-framing.ts";
+import type { WriteMessage } from "./kept-bytes.ts";
 import { AnswerHeaders } from "./light-headers.ts";
 import type { StreamMethod, UnaryMethod } from "./service-methods.ts";
 import { type Settled, settle } from "./settle.ts";
@@ -19,6 +20,8 @@ import { type Settled, settle } from "./settle.ts";
 /** An RPC, ready to be called. */
 export type Callee<M = UnaryMethod> = M & {
   readonly serialization: MethodSerializationLookup<DescMessage, DescMessage>;
+  /** Writes answers that many streams say; unset: none is. */
+  readonly writeShared: WriteMessage | undefined;
 };
 
 /** A call whose message has been read. */

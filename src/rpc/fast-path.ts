@@ -1,4 +1,4 @@
-import { create, type DescMethod, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethod, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ContextValues, type Interceptor, type UnaryRequest } from "@connectrpc/connect";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
@@ -12,6 +12,7 @@ import { type Callee, createRunCall, type RunCall } from "./fast-call.ts";
 import { acceptsGzip, CONNECT, FRAMINGS, type Framing, type FramingOptions, frame } from "./fast-framing.ts";
 import { runStream } from "./fast-stream.ts";
 import type { Gate } from "./gate.ts";
+import { createKeptBytes } from "./kept-bytes.ts";
 import { addMissing, RequestHeaders } from "./light-headers.ts";
 import type { NodeHeaders } from "./node-headers.ts";
 import { CONNECTION } from "./open-streams.ts";
@@ -30,6 +31,8 @@ export interface FastPathOptions {
   /** THE list, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly reader: MessageReader;
+  /** The types of the messages that many streams may say. */
+  readonly sharedTypes: ReadonlySet<DescMessage>;
   readonly stalls: CoarseTimers;
   readonly framing: FramingOptions;
   readonly limits: { readonly readMaxBytes: number; readonly writeMaxBytes: number; readonly maxTimeoutMs: number };
@@ -92,10 +95,15 @@ function fail(exchange: Exchange, extra: NodeHeaders): void {
   }
 }
 
-function calleesOf({ methods, framing, limits }: FastPathOptions): ReadonlyMap<string, AnyCallee> {
+function calleesOf({ methods, framing, limits, sharedTypes }: FastPathOptions): ReadonlyMap<string, AnyCallee> {
   const lookup = ({ method }: UnaryMethod | StreamMethod) =>
     createMethodSerializationLookup(method, undefined, framing.json, limits);
-  return new Map([...methods].map(([path, each]) => [path, { ...each, serialization: lookup(each) }]));
+  const writerFor = createKeptBytes(sharedTypes);
+  const calleeOf = (each: UnaryMethod | StreamMethod): AnyCallee => {
+    const writeShared = isStream(each) ? writerFor(each.method.output) : undefined;
+    return { ...each, serialization: lookup(each), writeShared };
+  };
+  return new Map([...methods].map(([path, each]) => [path, calleeOf(each)]));
 }
 
 function framingOf(callee: AnyCallee, { method: verb, target, headers }: Exchange): Framing | undefined {
@@ -184,7 +192,8 @@ async function serve(
   const gzip = acceptsGzip(framing, request.header.get(framing.acceptHeader), encoding);
   const rest = { framing, request, controller, gzip, timeoutMs };
   if (isStream(callee)) {
-    const target = { exchange, extra, stalls, framing: options.framing };
+    const { writeMaxBytes } = options.limits;
+    const target = { exchange, extra, stalls, framing: options.framing, writeMaxBytes };
     return runStream({ callee, ...rest }, target, options.interceptors, options.clock);
   }
   const running = run({ callee, ...rest });

@@ -7,9 +7,10 @@ import type { Exchange } from "./exchange.ts";
 import { createContexts, internal, type ReadCall, startDeadline } from "./fast-call.ts";
 import type { FramingOptions } from "./fast-framing.ts";
 import { followMessages } from "./follow-messages.ts";
-import { type NodeHeaders, nodeHeaders } from "./node-headers.ts";
+import { addMissing, headerList } from "./light-headers.ts";
+import type { NodeHeaders } from "./node-headers.ts";
 import type { StreamMethod } from "./service-methods.ts";
-import { streamEnd, streamFrame, streamHeaders } from "./stream-framing.ts";
+import { createFrames, streamEnd, streamHeaders } from "./stream-framing.ts";
 import { timeFor } from "./write-answer.ts";
 
 /** Where the answer of a stream goes. */
@@ -20,6 +21,8 @@ export interface StreamTarget {
   /** The times that readers are given in which they have to take something. */
   readonly stalls: CoarseTimers;
   readonly framing: FramingOptions;
+  /** The longest message, in bytes. */
+  readonly writeMaxBytes: number;
 }
 
 type StreamCall = ReadCall<StreamMethod>;
@@ -74,8 +77,11 @@ function answerOf({ framing, gzip }: StreamCall, { exchange, extra, framing: opt
     trailer,
     minBytes: gzip ? options.compressMinBytes : Number.POSITIVE_INFINITY,
     begin() {
-      if (!isBegun) exchange.begin(nodeHeaders(header), extra);
+      if (isBegun) return;
       isBegun = true;
+      const headers = [...headerList(header)];
+      addMissing(headers, extra);
+      exchange.begin(headers);
     },
   };
 }
@@ -121,11 +127,11 @@ async function pass(
   target: StreamTarget,
 ): Promise<void> {
   const { exchange } = target;
-  const serialization = callee.serialization.getO(framing.codec === "binary");
+  const frameOf = createFrames(callee, framing.codec, minBytes, target.writeMaxBytes);
   for (let next = await messages.next(); !next.done; next = await messages.next()) {
     let frame: Uint8Array | Promise<Uint8Array>;
     try {
-      frame = streamFrame(0, serialization.serialize(next.value), minBytes);
+      frame = frameOf(next.value);
     } catch (error) {
       await messages.return?.();
       throw error;

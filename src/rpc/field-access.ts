@@ -48,6 +48,7 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
     if (!plans.has(schema)) plans.set(schema, makePlan(schema, new Set()));
     return plans.get(schema);
   };
+  const copies = new WeakMap<Message, Message>();
   const check = createWriteCheck();
   return (next) => (request) => {
     const caller = request.contextValues.get(CALLER);
@@ -71,7 +72,11 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
       mayReadEntry: plan.hasEntries ? await ports.entryReader(projectId) : () => false,
     });
     if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
-    const change = async (message: Message) => visible(plan, message, await viewer());
+    // Without entries there is nothing to wait for, and the viewer is the same all the way.
+    const settled = plan.hasEntries ? undefined : await viewer();
+    const change = settled
+      ? (message: Message) => visible(plan, message, settled, copies)
+      : async (message: Message) => visible(plan, message, await viewer());
     return { ...response, message: followMessages(response.message, { change }) };
   }
 }
@@ -104,18 +109,35 @@ function makePlan(schema: DescMessage, above: ReadonlySet<DescMessage>): ReadPla
   };
 }
 
-/** The message with only what the user may see: a copy, as streams may share messages. */
-function visible<M extends Message>(plan: ReadPlan, message: M, viewer: Viewer): M {
+/**
+ * The message with only what the user may see: a copy, as streams may share messages. Where nobody but the user that it is about sees more of
+ * it, the others get the same copy, if `copies` of those that were made are given.
+ */
+function visible<M extends Message>(plan: ReadPlan, message: M, viewer: Viewer, copies?: WeakMap<Message, Message>): M {
+  const isOneForAll = copies && plan.byEntry.length + plan.nested.length === 0;
+  if (!isOneForAll || isAbout(plan, message, viewer)) return copied(plan, message, viewer, copies);
+  let copy = copies.get(message);
+  // What was copied may not change, or others would be told what was.
+  if (!copy) copies.set(Object.freeze(message), (copy = copied(plan, message, viewer, copies)));
+  return copy as M;
+}
+
+/** Whether it is about the viewer itself. */
+const isAbout = ({ subject }: ReadPlan, message: Message, viewer: Viewer): boolean =>
+  subject !== undefined && viewer.isSelf((message as unknown as Fields)[subject.localName]);
+
+function copied<M extends Message>(plan: ReadPlan, message: M, viewer: Viewer, copies?: WeakMap<Message, Message>): M {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(message) as object), message) as M;
-  const aboutItself = plan.subject && viewer.isSelf((message as unknown as Fields)[plan.subject.localName]);
+  const aboutItself = isAbout(plan, message, viewer);
   for (const field of plan.hidden) clearField(copy, field);
   if (!aboutItself) for (const field of plan.private) clearField(copy, field);
   for (const { localName } of plan.byEntry) {
     const entries = Object.entries((copy as unknown as Fields)[localName] as Fields);
-    const seen = entries.filter(([key]) => viewer.mayReadEntry(key, Boolean(aboutItself)));
+    const seen = entries.filter(([key]) => viewer.mayReadEntry(key, aboutItself));
     (copy as unknown as Fields)[localName] = Object.fromEntries(seen);
   }
-  for (const { field, plan: inner } of plan.nested) replace(copy, field, (nested) => visible(inner, nested, viewer));
+  for (const { field, plan: inner } of plan.nested)
+    replace(copy, field, (nested) => visible(inner, nested, viewer, copies));
   return copy;
 }
 

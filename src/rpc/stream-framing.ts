@@ -1,3 +1,4 @@
+import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import {
   contentTypeStreamJson,
@@ -7,8 +8,10 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import type { Callee } from "./fast-call.ts";
 import { envelope, FRAMINGS, type Framing, type FramingOptions, gzipped } from "./fast-framing.ts";
-import { type NodeHeaders, nodeHeaders } from "./node-headers.ts";
+import { ENVELOPE_HEAD, type WriteMessage } from "./kept-bytes.ts";
+import { AnswerHeaders, type HeaderList, headerList } from "./light-headers.ts";
 
 const CONNECT_STREAM = {
   protocol: "connect",
@@ -30,12 +33,9 @@ export function streamHeaders(
   { protocol, contentType, encodingHeader }: Framing,
   gzip: boolean,
 ): { header: Headers; trailer: Headers } {
-  const header = new Headers();
-  header.set("content-type", contentType);
+  const header = new AnswerHeaders(["content-type", contentType]);
   if (gzip) header.set(encodingHeader, "gzip");
-  const trailer = new Headers();
-  if (protocol !== "connect") trailer.set("grpc-status", "0");
-  return { header, trailer };
+  return { header, trailer: new AnswerHeaders(protocol === "connect" ? [] : ["grpc-status", "0"]) };
 }
 
 const COMPRESSED = 1;
@@ -46,11 +46,46 @@ export function streamFrame(flags: number, data: Uint8Array, minBytes: number): 
   return gzipped(data).then((compressed) => envelope(flags | COMPRESSED, compressed));
 }
 
+/** Makes the frames of a stream's messages. */
+export type Frames = (message: Message) => Uint8Array | Promise<Uint8Array>;
+
+/** The frames of a codec, where a message of `minBytes` is compressed and one beyond `maxBytes` is refused. */
+export function createFrames(
+  { serialization, writeShared }: Pick<Callee, "serialization" | "writeShared">,
+  codec: Framing["codec"],
+  minBytes: number,
+  maxBytes: number,
+): Frames {
+  const { serialize } = serialization.getO(codec === "binary");
+  const plain: Frames = (message) => streamFrame(0, serialize(message), minBytes);
+  if (codec !== "binary" || !writeShared) return plain;
+  return (message) => {
+    const bytes = attempt(writeShared, message);
+    // The library says in its own words what is wrong.
+    if (!bytes || bytes.length - ENVELOPE_HEAD > maxBytes) return plain(message);
+    const length = bytes.length - ENVELOPE_HEAD;
+    if (length >= minBytes) return streamFrame(0, bytes.subarray(ENVELOPE_HEAD), minBytes);
+    bytes[0] = 0;
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, length);
+    return bytes;
+  };
+}
+
+function attempt(write: WriteMessage, message: Message): Uint8Array | undefined {
+  try {
+    return write(message);
+  } catch {
+    return undefined;
+  }
+}
+
 /** How a stream ends. */
 export interface StreamEnd {
   readonly chunk: Uint8Array | undefined;
-  readonly trailers: NodeHeaders | undefined;
+  readonly trailers: HeaderList;
 }
+
+const NONE: HeaderList = [];
 
 /** Says how a call ended, as the protocol handlers of Connect do: in trailers, or in a last frame. */
 export async function streamEnd(
@@ -63,9 +98,9 @@ export async function streamEnd(
   if (protocol === "connect") {
     const { serialize } = createEndStreamSerialization(json);
     const data = serialize({ metadata: trailer, ...(error && { error }) });
-    return { chunk: await streamFrame(endStreamFlag, data, minBytes), trailers: undefined };
+    return { chunk: await streamFrame(endStreamFlag, data, minBytes), trailers: NONE };
   }
   if (error) setTrailerStatus(trailer, error);
-  if (protocol === "grpc") return { chunk: undefined, trailers: nodeHeaders(trailer) };
-  return { chunk: await streamFrame(trailerFlag, trailerSerialize(trailer), minBytes), trailers: undefined };
+  if (protocol === "grpc") return { chunk: undefined, trailers: headerList(trailer) };
+  return { chunk: await streamFrame(trailerFlag, trailerSerialize(trailer), minBytes), trailers: NONE };
 }

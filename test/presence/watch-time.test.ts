@@ -72,7 +72,7 @@ test("a reader that accepts nothing for a minute is let go, and nothing is kept 
   const signals = { left: new AbortController().signal, ended: new AbortController().signal };
   const [watched = ""] = await makeUsers(db, projectId, 1);
   const stream = watchPresence(presence, watchInput({ projectId, keys: ids([watched]) }), signals);
-  for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value.event.kind;
+  for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value?.event.kind ?? "";
   await clock.advance(59_999);
   const kept = presence.hub.size;
   await clock.advance(1);
@@ -86,7 +86,7 @@ test("a reader that leaves while the stream waits for it leaves nothing behind",
   const left = new AbortController();
   const signals = { left: left.signal, ended: new AbortController().signal };
   const stream = watchPresence(presence, watchInput({ projectId, keys: ids(users) }), signals);
-  for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value.event.kind;
+  for (let kind = ""; kind !== "snapshotComplete"; ) kind = (await stream.next()).value?.event.kind ?? "";
   left.abort();
   await clock.advance(29_999);
   expect(presence.hub.size).toBe(5);

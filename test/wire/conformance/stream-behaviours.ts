@@ -13,9 +13,9 @@ type StreamBehaviour = (context: HandlerContext) => AsyncIterable<Init>;
 const TIME = timestampFromMs(1_700_000_000_000);
 
 /** One message of a stream, which says `text` of the user that asks, in the twins, and of another. */
-function telling(text: unknown, count = 2): Init {
+function telling(text: string, count = 2): Init {
   const presences = Array.from({ length: count }, (_, n) => ({
-    ...{ userId: n === 0 ? "u" : `other-${n}`, externalId: "zoë", status: "online", message: text as string },
+    ...{ userId: n === 0 ? "u" : `other-${n}`, externalId: "zoë", status: "online", message: text },
     ...{ sinceTime: TIME, lastActiveTime: TIME, revision: 2n ** 60n, step: n, metadata: { deep: { list: [n, null] } } },
   }));
   return {
@@ -24,6 +24,8 @@ function telling(text: unknown, count = 2): Init {
     event: { case: "update", value: { presences } },
   };
 }
+
+const SAME = create(WatchPresenceResponseSchema, telling("for all"));
 
 /** Answers that end by themselves. */
 export const STREAM_BEHAVIOURS = {
@@ -45,6 +47,10 @@ export const STREAM_BEHAVIOURS = {
     const same = create(WatchPresenceResponseSchema, telling("the same"));
     yield same;
     yield same;
+  },
+  /** Whoever asks, it is the same message. */
+  async *"says one thing to all"() {
+    yield SAME;
   },
   async *"takes its time"() {
     for (const text of ["one", "two"]) {
@@ -108,7 +114,7 @@ export const STREAM_BEHAVIOURS = {
   },
   async *"says what cannot be written after one"() {
     yield telling("one");
-    yield telling(5);
+    yield { event: { case: "update", value: { presences: [{ step: 1.5 }] } } };
   },
   async *"says something, and gives up when it is too late"({ signal }: HandlerContext) {
     yield telling("one");

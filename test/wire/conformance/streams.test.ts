@@ -1,9 +1,12 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { WatchPresenceResponseSchema } from "../../../src/gen/muster/v1/presence_service_pb.ts";
+import { ENVELOPE_HEAD } from "../../../src/rpc/kept-bytes.ts";
 import { BEHAVIOURS } from "./behaviours.ts";
 import { draftOf, headerFor, requestOf, STREAM_CARRIERS } from "./carriers.ts";
 import { type Pair, startPair } from "./compare.ts";
 import { STREAM_BEHAVIOURS, waits } from "./stream-behaviours.ts";
-import { USER_TOKEN } from "./twin-servers.ts";
+import { ACCESS_KEY, OTHER_TOKEN, USER_TOKEN } from "./twin-servers.ts";
 import { VARIANTS } from "./variants.ts";
 
 let pair: Pair;
@@ -47,4 +50,26 @@ describe.for(STREAM_CARRIERS)("$name: with and without the fast path", (carrier)
     expect(answer.status).toBeGreaterThan(0);
     expect(pair.taken - before).toBe(falls?.(carrier) ? 0 : 1);
   });
+});
+
+/** Of whose presences in the one message of an answer it is told when they were last active. */
+function activeIn(body: string): string[] {
+  const message = fromBinary(WatchPresenceResponseSchema, Buffer.from(body, "latin1").subarray(ENVELOPE_HEAD));
+  const presences = message.event.case === "update" ? message.event.value.presences : [];
+  return presences.filter(({ lastActiveTime }) => lastActiveTime).map(({ userId }) => userId);
+}
+
+const VIEWERS = { [ACCESS_KEY]: ["u", "other-1"], [USER_TOKEN]: ["u"], [OTHER_TOKEN]: ["other-1"] };
+const viewers = Object.keys(VIEWERS) as (keyof typeof VIEWERS)[];
+const orders = viewers.flatMap((first) => viewers.map((second) => [first, second, ...viewers, first]));
+
+test.for(orders)("what one is told by a message for all another is not: %s, %s, …", async (order) => {
+  const carrier = STREAM_CARRIERS.find(({ name }) => name === "a stream of application/grpc over HTTP/2");
+  if (!carrier) throw new Error("there is no such carrier");
+  const draft = draftOf(carrier, "says one thing to all");
+  for (const viewer of order) {
+    const headers = { ...draft.headers, authorization: `Bearer ${viewer}` };
+    const { body } = await pair.same(requestOf({ ...draft, headers }));
+    expect(activeIn(body)).toEqual(VIEWERS[viewer as keyof typeof VIEWERS]);
+  }
 });

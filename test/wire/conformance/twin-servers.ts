@@ -1,5 +1,6 @@
 import { systemClock } from "../../../src/clock.ts";
 import { MusterError } from "../../../src/errors.ts";
+import { EffectivePresenceSchema } from "../../../src/gen/muster/v1/presence_pb.ts";
 import { PresenceService } from "../../../src/gen/muster/v1/presence_service_pb.ts";
 import { UserService } from "../../../src/gen/muster/v1/user_service_pb.ts";
 import { createLogger } from "../../../src/logger.ts";
@@ -19,6 +20,7 @@ import { presencesOf } from "./stream-behaviours.ts";
 
 export const ACCESS_KEY = "msk_good";
 export const USER_TOKEN = "a.user.token";
+export const OTHER_TOKEN = "an.other.token";
 
 /** One of two servers that differ in nothing but the way that calls take. */
 export interface Twin extends AsyncDisposable {
@@ -34,10 +36,14 @@ export interface Twin extends AsyncDisposable {
 }
 
 const SYSTEM: Caller = { kind: "system", projectId: "p", accessKeyId: "k" };
-const USER: Caller = {
+const USER: Extract<Caller, { kind: "user" }> = {
   ...{ kind: "user", projectId: "p", userId: "u", tokenId: "t", sessionId: undefined, keyId: undefined },
   ...{ issuedAt: 0, expiresAt: Number.MAX_SAFE_INTEGER },
 };
+const USERS = new Map<string, Caller>([
+  [USER_TOKEN, USER],
+  [OTHER_TOKEN, { ...USER, userId: "other-1" }],
+]);
 
 const PORTS = {
   clock: systemClock,
@@ -50,7 +56,7 @@ const PORTS = {
   check: createCheck(),
   isOperatorKey: () => false,
   verifyAccessKey: async (key) => (key === ACCESS_KEY ? SYSTEM : refuse()),
-  verifyUserToken: async (token) => (token === USER_TOKEN ? USER : refuse()),
+  verifyUserToken: async (token) => USERS.get(token) ?? refuse(),
   verifySessionToken: async () => refuse(),
   originsOf: async () => ["https://app.example"],
   resolveUser: async () => undefined,
@@ -81,6 +87,7 @@ export async function startTwin(fastPath: boolean): Promise<Twin> {
         presencesOf(begin, () => released++),
       );
     },
+    sharedTypes: [EffectivePresenceSchema],
     clientAddress: createClientAddress(["127.0.0.1"]),
     limits: { writeMaxBytes: WRITE_MAX_BYTES, readMaxBytes: 32 * 1024, anonymousMaxBytes: 1_024, bodyTimeoutMs: 500 },
   });
