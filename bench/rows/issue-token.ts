@@ -4,13 +4,15 @@ import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../src/clock.ts";
 import { IssueTokenRequestSchema, IssueTokenResponseSchema } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { createIds } from "../../src/ids.ts";
+import { FIND_HOLDER, STORE_TOKEN } from "../../src/tokens/issue-token.ts";
 import type { TokenSource } from "../harness/access-token.ts";
+import { floorAct } from "../harness/floor-act.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
 import type { CallCase, CallRow, FloorHandler, FloorTools } from "../harness/row.ts";
 
 interface World extends TokenSource {
   readonly accessKey: string;
-  readonly users: readonly { readonly id: string; readonly externalId: string }[];
+  readonly users: readonly { readonly id: string }[];
 }
 
 const LIFE_MS = 24 * 3_600_000;
@@ -42,23 +44,24 @@ const caseOf = (name: string, stateless: boolean, ratioAtMost: number): CallCase
   target: { ratioAtMost },
 });
 
-const STORE = {
-  name: "bench_store_token",
-  text: "insert into tokens (project_id, id, user_id, issue_time, expire_time) values ($1, $2, $3, $4, $5)",
-};
+interface Holder {
+  readonly externalId: string;
+}
 
 function issueFloor(world: World, { pool }: FloorTools, stateless: boolean): FloorHandler {
   const newId = createIds(systemClock);
   const signed = createSign(world);
-  const externalIds = new Map(world.users.map(({ id, externalId }) => [id, externalId]));
   return async (message) => {
     const userId = String(fromBinary(IssueTokenRequestSchema, message).ref?.ref.value);
     const iat = Math.floor(Date.now() / 1_000);
     const exp = iat + LIFE_MS / 1_000;
     const id = newId();
-    const times = [iat, exp].map((seconds) => new Date(seconds * 1_000));
-    if (!stateless) await pool.query({ ...STORE, values: [world.projectId, id, userId, ...times] });
-    const signedToken = signed({ sub: userId, iat, exp, jti: id, ext: externalIds.get(userId) });
+    const holder = [world.projectId, userId, new Date(), new Date(iat * 1_000), world.kid];
+    const kept = [id, LIFE_MS, null, floorAct("TokenService/IssueToken")];
+    const { rows } = stateless
+      ? await pool.query<Holder>({ ...FIND_HOLDER.id, values: holder })
+      : await pool.query<Holder>({ ...STORE_TOKEN.id, values: [...holder, ...kept] });
+    const signedToken = signed({ sub: userId, iat, exp, jti: id, ext: rows[0]?.externalId });
     const issueTime = timestampFromMs(iat * 1_000);
     const expireTime = timestampFromMs(exp * 1_000);
     const token = { id, userId, issueTime, expireTime, ttl: durationFromMs(exp * 1_000 - Date.now()) };
@@ -79,9 +82,10 @@ function createSign({ issuer, projectId, kid, jwk }: TokenSource) {
 
 export const row: CallRow<World> = {
   about: "IssueToken (Ed25519) by the user's id",
-  floor: "a hand-written handler, node:crypto sign, and one insert if the token is stored",
+  floor:
+    "a hand-written handler, the same named statement, which finds the user and, if the token is stored, keeps it with its audit entry, and node:crypto sign",
   async setUp({ issuer, projectId, accessKey, makeUsers, signingKey }) {
-    const users = (await makeUsers(1_000)).map(({ id, externalId }) => ({ id, externalId }));
+    const users = (await makeUsers(1_000)).map(({ id }) => ({ id }));
     return { issuer, projectId, accessKey, users, ...(await signingKey()) };
   },
   cases: [caseOf("stateless", true, 1.3), caseOf("stored", false, 1.5)],

@@ -3,9 +3,11 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { VerifyTokenRequestSchema, VerifyTokenResponseSchema } from "../../src/gen/muster/v1/token_service_pb.ts";
 import { type User, UserSchema } from "../../src/gen/muster/v1/user_pb.ts";
+import { GET_USER, type UserRow } from "../../src/users/user-statements.ts";
 import { createAccessTokens, type TokenSource } from "../harness/access-token.ts";
 import { grpcCall } from "../harness/grpc-call.ts";
-import type { CallCase, CallRow, FloorHandler } from "../harness/row.ts";
+import type { CallCase, CallRow, FloorHandler, FloorTools } from "../harness/row.ts";
+import { ROW_TYPES, userOf } from "../harness/user-floor.ts";
 
 interface World extends TokenSource {
   readonly accessKey: string;
@@ -20,7 +22,7 @@ const WARM = 1_000;
 const caseOf = (
   name: string,
   distinct: number | undefined,
-  floor: (world: World) => FloorHandler,
+  floor: (world: World, tools: FloorTools) => FloorHandler,
 ): CallCase<World> => ({
   name,
   concurrency: [32],
@@ -53,10 +55,10 @@ interface Claims {
   readonly exp: number;
 }
 
-/** Answers for a token; the users are in memory. */
-function createAnswer(world: World) {
-  const users = new Map(usersOf(world).map((user) => [user.id, user]));
-  return ({ sub, jti, iat, exp }: Claims): Uint8Array => {
+/** Answers for a token, with its user as it is now. */
+function createAnswer({ projectId }: World, { pool }: FloorTools) {
+  return async ({ sub, jti, iat, exp }: Claims): Promise<Uint8Array> => {
+    const { rows } = await pool.query<UserRow>({ ...GET_USER.id, values: [projectId, sub], types: ROW_TYPES });
     const [issuedAt, expiresAt] = [iat * 1_000, exp * 1_000];
     const token = {
       id: jti,
@@ -65,7 +67,7 @@ function createAnswer(world: World) {
       expireTime: timestampFromMs(expiresAt),
       ttl: durationFromMs(expiresAt - Date.now()),
     };
-    const user = users.get(sub) as User;
+    const user = userOf(rows[0] as UserRow);
     return toBinary(VerifyTokenResponseSchema, create(VerifyTokenResponseSchema, { active: true, token, user }));
   };
 }
@@ -80,13 +82,13 @@ function verifyWith({ jwk }: TokenSource) {
   };
 }
 
-function coldFloor(world: World): FloorHandler {
-  const [check, answer] = [verifyWith(world), createAnswer(world)];
+function coldFloor(world: World, tools: FloorTools): FloorHandler {
+  const [check, answer] = [verifyWith(world), createAnswer(world, tools)];
   return (message) => answer(check(fromBinary(VerifyTokenRequestSchema, message).token));
 }
 
-function warmFloor(world: World): FloorHandler {
-  const [check, answer] = [verifyWith(world), createAnswer(world)];
+function warmFloor(world: World, tools: FloorTools): FloorHandler {
+  const [check, answer] = [verifyWith(world), createAnswer(world, tools)];
   const known = new Map<string, Claims>();
   return (message) => {
     const { token } = fromBinary(VerifyTokenRequestSchema, message);
@@ -97,8 +99,9 @@ function warmFloor(world: World): FloorHandler {
 }
 
 export const row: CallRow<World> = {
-  about: "VerifyToken of stateless Ed25519 tokens with an access key",
-  floor: "a hand-written handler, users and warm tokens in memory, and node:crypto verify for cold ones",
+  about: "VerifyToken of stateless Ed25519 tokens with an access key, which gives the user as it is now",
+  floor:
+    "a hand-written handler, warm tokens in memory, node:crypto verify for cold ones, and one named select of the user",
   async setUp({ issuer, projectId, accessKey, makeUsers, signingKey }) {
     const users = (await makeUsers(USERS)).map((user) => toBinary(UserSchema, user));
     return { issuer, projectId, accessKey, users, ...(await signingKey()) };

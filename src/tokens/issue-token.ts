@@ -95,8 +95,8 @@ const storeToken = (by: HolderColumn): RecordedStatement =>
 
 const findHolder = (by: HolderColumn): NamedStatement => ({ name: `find_token_holder_by_${by}`, text: holderSql(by) });
 
-const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
-const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id") } as const;
+export const STORE_TOKEN = { id: storeToken("id"), externalId: storeToken("external_id") } as const;
+export const FIND_HOLDER = { id: findHolder("id"), externalId: findHolder("external_id") } as const;
 
 /**
  * Mints a JWT for a user. It starts at the full second, so it ends up to one second before its life from now is over.
