@@ -84,15 +84,11 @@ export class Execution<Row> implements pg.Submittable {
       return error as Error;
     }
     connection.stream.cork();
-    if (prepared === undefined) {
-      connection.parse({ name: this.name, text: this.text, types: [] }, false);
-      preparing.submittedNamedStatements[this.name] = this.text;
+    try {
+      this.#send(preparing, prepared !== undefined, values);
+    } finally {
+      connection.stream.uncork();
     }
-    connection.bind({ statement: this.name, values }, false);
-    if (!this.#columns) connection.describe({ type: "P" }, false);
-    connection.execute(null, false);
-    connection.sync();
-    connection.stream.uncork();
     return null;
   }
 
@@ -131,6 +127,17 @@ export class Execution<Row> implements pg.Submittable {
   }
 
   handleEmptyQuery(): void {}
+
+  #send(connection: PreparingConnection, isPrepared: boolean, values: (string | Buffer | null)[]): void {
+    if (!isPrepared) {
+      connection.parse({ name: this.name, text: this.text, types: [] }, false);
+      connection.submittedNamedStatements[this.name] = this.text;
+    }
+    connection.bind({ statement: this.name, values }, false);
+    if (!this.#columns) connection.describe({ type: "P" }, false);
+    connection.execute(null, false);
+    connection.sync();
+  }
 
   #learn(columns: Columns): void {
     this.#columns = columns;
