@@ -13,15 +13,17 @@ import { revocationJobs } from "./revocations/revocation-jobs.ts";
 import { rulesOf } from "./rpc/access.ts";
 import type { Caller } from "./rpc/caller.ts";
 import { equalSecrets } from "./rpc/constant-time.ts";
+import type { MayReadEntry } from "./rpc/field-access.ts";
 import { createGate, type Gate } from "./rpc/gate.ts";
 import { type ChainPorts, interceptors } from "./rpc/interceptors.ts";
 import { OPEN_SERVICES } from "./rpc/open-services.ts";
 import type { HttpRoute } from "./rpc/plain-http.ts";
 import { warmUp } from "./rpc/validate.ts";
 import { pageOrigins, registerServices, SERVICES } from "./services.ts";
+import type { LiveSession } from "./sessions/authenticate-session.ts";
 import { sessionJobs } from "./sessions/session-jobs.ts";
 import { tokenJobs } from "./tokens/token-jobs.ts";
-import { mayRead } from "./users/attribute-definitions.ts";
+import { type DefinitionsByKey, mayRead } from "./users/attribute-definitions.ts";
 import { userJobs } from "./users/user-jobs.ts";
 import { userKeyOf } from "./users/user-ref-message.ts";
 import { findUserIds } from "./users/users.ts";
@@ -91,6 +93,25 @@ const systemOf = ({ projectId, accessKeyId }: VerifiedAccessKey): Caller => ({
   accessKeyId,
 });
 
+function sessionCallerOf({ projectId, userId, sessionId, signInTime, endTime }: LiveSession): Caller {
+  return {
+    kind: "user",
+    projectId,
+    userId,
+    tokenId: sessionId,
+    sessionId,
+    keyId: undefined,
+    issuedAt: signInTime.getTime(),
+    // An open stream prolongs its session, so that only the last end is one of it.
+    expiresAt: endTime.getTime(),
+  };
+}
+
+const readerBy =
+  (definitions: DefinitionsByKey): MayReadEntry =>
+  (key, aboutItself) =>
+    mayRead(definitions.get(key), aboutItself);
+
 function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {
   const { check, attributes, accessKeys, tokens, sessions, activity } = features;
   const { config, db } = ports;
@@ -112,19 +133,18 @@ function chainPorts(ports: FeaturePorts, features: Features): ChainPorts {
       activity.seen(projectId, userId);
       return { kind: "user", projectId, userId, tokenId, sessionId, keyId, issuedAt, expiresAt };
     },
-    async verifySessionToken(token, signal) {
-      const { projectId, userId, sessionId, signInTime, endTime } = await sessions.authenticate(token, signal);
-      activity.seen(projectId, userId);
-      const issuedAt = signInTime.getTime();
-      // An open stream prolongs its session, so that only the last end is one of it.
-      const expiresAt = endTime.getTime();
-      const caller = { kind: "user", projectId, userId, tokenId: sessionId, sessionId, keyId: undefined } as const;
-      return { ...caller, issuedAt, expiresAt };
+    verifySessionToken(token, signal) {
+      const callerOf = (session: LiveSession): Caller => {
+        activity.seen(session.projectId, session.userId);
+        return sessionCallerOf(session);
+      };
+      const session = sessions.authenticate(token, signal);
+      return session instanceof Promise ? session.then(callerOf) : callerOf(session);
     },
     ...pageOrigins(ports, features),
-    async entryReader(projectId) {
-      const definitions = await attributes.of(projectId);
-      return (key, aboutItself) => mayRead(definitions.get(key), aboutItself);
+    entryReader(projectId) {
+      const known = attributes.known(projectId);
+      return known ? readerBy(known) : attributes.of(projectId).then(readerBy);
     },
     async resolveUser(projectId, ref, signal) {
       const [user] = await findUserIds(db, { projectId, signal }, [userKeyOf(ref)]);

@@ -15,20 +15,21 @@ export function createIds(clock: Clock): NewId {
       randomFillSync(pool);
       used = 0;
     }
-    const bytes = pool.subarray(used, (used += 16));
+    const at = used;
+    used += 16;
     const now = clock.now();
     if (now > last) {
       last = now;
       // Starts in the lower half, so that the counter has room to rise.
-      counter = bytes.readUInt16BE(6) & 0x7ff;
+      counter = pool.readUInt16BE(at + 6) & 0x7ff;
     } else if (++counter > 0xfff) {
       last++;
       counter = 0;
     }
-    bytes.writeUIntBE(last, 0, 6);
-    bytes.writeUInt16BE(0x7000 | counter, 6);
-    bytes[8] = 0x80 | (bytes.readUInt8(8) & 0x3f);
-    const hex = bytes.toString("hex");
+    pool.writeUIntBE(last, at, 6);
+    pool.writeUInt16BE(0x7000 | counter, at + 6);
+    pool[at + 8] = 0x80 | (pool.readUInt8(at + 8) & 0x3f);
+    const hex = pool.toString("hex", at, used);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   };
 }

@@ -25,8 +25,8 @@ export interface Exchange {
   readonly peer: string | undefined;
   /** Whether nobody is left to read an answer. */
   readonly isGone: boolean;
-  /** Calls back when the answer has gone, or the client has; maybe twice. */
-  onClose(closed: () => void): void;
+  /** Tells when the answer has gone, or the client has; maybe twice. */
+  onClose(listener: CloseListener): void;
   /** Sends the whole answer. */
   send(answer: Answer): void;
   /** Begins an answer that is written to `output` as it comes. */
@@ -45,8 +45,12 @@ function pairs(list: HeaderList): [name: string, value: string][] {
   return found;
 }
 
+/** The trailers of nearly all calls. */
+const OK: NodeHeaders = { "grpc-status": "0" };
+
 /** Node takes trailers over HTTP/2 in no other form. */
 function record(list: HeaderList): NodeHeaders {
+  if (list.length === 2 && list[0] === "grpc-status" && list[1] === "0") return OK;
   const found: NodeHeaders = {};
   for (let at = 0; at < list.length; at += 2) {
     const [name, value] = [list[at] as string, list[at + 1] as string];
@@ -54,6 +58,11 @@ function record(list: HeaderList): NodeHeaders {
     found[name] = before === undefined ? value : [before, value].flat();
   }
   return found;
+}
+
+/** Who hears of the end of an exchange. */
+export interface CloseListener {
+  closed(): void;
 }
 
 export class Http1Exchange implements Exchange {
@@ -94,7 +103,8 @@ export class Http1Exchange implements Exchange {
     return this.#response.destroyed;
   }
 
-  onClose(closed: () => void): void {
+  onClose(listener: CloseListener): void {
+    const closed = () => listener.closed();
     // Where the connection breaks off within a request, that shows before the response is closed.
     this.body.on("error", closed);
     this.#response.on("close", closed);
@@ -139,7 +149,7 @@ export class Http2Exchange implements Exchange {
   readonly connection: object;
   readonly #clock: Clock;
   #headers: Http2Headers;
-  #closed: (() => void) | undefined;
+  #listener: CloseListener | undefined;
   #trailers: NodeHeaders = {};
 
   constructor(stream: ServerHttp2Stream, headers: Http2Headers, clock: Clock) {
@@ -174,19 +184,19 @@ export class Http2Exchange implements Exchange {
     return this.body.destroyed || this.body.closed;
   }
 
-  onClose(closed: () => void): void {
-    this.#closed = closed;
+  onClose(listener: CloseListener): void {
+    this.#listener = listener;
     // Without a listener a stream that breaks would end the process; that it does shows by its close.
     this.body.on("error", ignore).on("close", () => this.#letGo());
   }
 
   send({ status, headers, body, trailers }: Answer): void {
     const stream = this.body;
-    const head = [":status", String(status), ...headers];
+    headers.push(":status", String(status));
     if (trailers) {
-      stream.respond(head, WITH_TRAILERS);
+      stream.respond(headers, WITH_TRAILERS);
       this.#announce(record(trailers));
-    } else stream.respond(head);
+    } else stream.respond(headers);
     this.#end(body);
   }
 
@@ -222,8 +232,8 @@ export class Http2Exchange implements Exchange {
   }
 
   #letGo(): void {
-    this.#closed?.();
-    this.#closed = undefined;
+    this.#listener?.closed();
+    this.#listener = undefined;
     this.#headers = NO_HEADERS;
     this.#trailers = {};
   }

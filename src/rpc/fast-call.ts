@@ -6,6 +6,7 @@ import {
   type HandlerContext,
   type Interceptor,
   type StreamRequest,
+  type StreamResponse,
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
@@ -15,7 +16,7 @@ import type { Framing, FramingOptions, Outcome } from "./fast-framing.ts";
 import type { WriteMessage } from "./kept-bytes.ts";
 import { AnswerHeaders } from "./light-headers.ts";
 import type { StreamMethod, UnaryMethod } from "./service-methods.ts";
-import { type Settled, settle } from "./settle.ts";
+import { type Settled, type Settling, settle } from "./settle.ts";
 
 /** An RPC, ready to be called. */
 export type Callee<M = UnaryMethod> = M & {
@@ -58,31 +59,40 @@ export function createRunCall({ interceptors, clock, framing: { json }, limits }
   return (call) => {
     const answering = beginAnswer(call, clock);
     call.request.contextValues.set(ANSWERING, answering);
-    const deadline = startDeadline(call, clock);
-    const done = (error?: unknown, answered?: UnaryResponse): Outcome => {
-      deadline?.[Symbol.dispose]();
-      if (answered) {
-        try {
-          // An interceptor may have put other headers in their place.
-          const { header, trailer, message } = answered;
-          return { header, trailer, message: encode(call, header, message), error: undefined };
-        } catch (failure) {
-          return failed(answering, failure);
-        }
-      }
-      return failed(answering, error);
-    };
-    return settle(
-      () => chain(call.request) as Settled<UnaryResponse>,
-      (answered) => done(undefined, answered),
-      done,
-    );
+    return settle(chain, call.request, new RunningCall(answering, encode, startDeadline(call, clock)));
   };
 }
 
-function failed({ call: { controller }, header, trailer }: Answering, error: unknown): Outcome {
-  controller.abort(error);
-  return { header, trailer, message: undefined, error: error instanceof ConnectError ? error : internal(error) };
+type Encode = ReturnType<typeof createEncode>;
+
+class RunningCall implements Settling<UnaryResponse | StreamResponse, Outcome> {
+  readonly #answering: Answering;
+  readonly #encode: Encode;
+  readonly #deadline: Disposable | undefined;
+
+  constructor(answering: Answering, encode: Encode, deadline: Disposable | undefined) {
+    this.#answering = answering;
+    this.#encode = encode;
+    this.#deadline = deadline;
+  }
+
+  done(answered: UnaryResponse | StreamResponse): Outcome {
+    this.#deadline?.[Symbol.dispose]();
+    try {
+      // An interceptor may have put other headers in their place.
+      const { header, trailer, message } = answered as UnaryResponse;
+      return { header, trailer, message: this.#encode(this.#answering.call, header, message), error: undefined };
+    } catch (error) {
+      return this.failed(error);
+    }
+  }
+
+  failed(cause: unknown): Outcome {
+    this.#deadline?.[Symbol.dispose]();
+    const { call, header, trailer } = this.#answering;
+    call.controller.abort(cause);
+    return { header, trailer, message: undefined, error: cause instanceof ConnectError ? cause : internal(cause) };
+  }
 }
 
 /** What a failure is on the wire that the interceptors have not told of. */

@@ -16,7 +16,7 @@ export function createFastListener(rpc: RpcHandler, cors: CorsOptions): FastList
     if (!fast || !target) return false;
     const headers = exchange.method === "GET" ? GET_HEADERS : HEADERS;
     const { origin } = exchange.headers;
-    if (!origin) void fast.serve(target, exchange, headers);
+    if (!origin) fast.serve(target, exchange, headers);
     else void readableBy(cors, origin).then((more) => fast.serve(target, exchange, { ...headers, ...more }));
     return true;
   };

@@ -4,6 +4,7 @@ import { Access, access, field_access, subject_field } from "../gen/muster/v1/ac
 import { CALLER, type Caller } from "./caller.ts";
 import { followMessages } from "./follow-messages.ts";
 import { inspectRequest } from "./inspect-request.ts";
+import type { AnyAnswer, Settled } from "./settle.ts";
 import { createWriteCheck } from "./unwritable-fields.ts";
 
 /** What of a message type a kind of caller may not read, and where to look further. */
@@ -27,7 +28,7 @@ export type MayReadEntry = (key: string, aboutItself: boolean) => boolean;
 
 export interface FieldAccessPorts {
   /** What a project says of the entries of maps that are declared `by_entry`. */
-  entryReader(projectId: string): Promise<MayReadEntry>;
+  entryReader(projectId: string): Settled<MayReadEntry>;
 }
 
 /** Whom an answer goes to. */
@@ -53,33 +54,46 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
   return (next) => (request) => {
     const caller = request.contextValues.get(CALLER);
     if (caller.kind !== "user" && caller.kind !== "anonymous") return next(request);
-    return limit(next, request, caller);
+    const plan = planFor(request.method.output);
+    return plan ? limit(next, request, caller, plan) : inspect(next, request);
   };
 
-  async function limit(
-    next: ReturnType<Interceptor>,
-    request: Parameters<ReturnType<Interceptor>>[0],
-    caller: Extract<Caller, { kind: "user" | "anonymous" }>,
-  ) {
-    const response = await inspectRequest(next, request, (message) => check(request.method.input, message));
-    const plan = planFor(request.method.output);
-    if (!plan) return response;
+  function inspect(next: Next, request: Request) {
+    return inspectRequest(next, request, (message) => check(request.method.input, message));
+  }
+
+  function limit(next: Next, request: Request, caller: LimitedCaller, plan: ReadPlan): ReturnType<Next> {
     // What is open to `.anonymous` gives its user to who has just proved to be that one, whoever called.
     const signsIn = getOption(request.method, access).allow.includes(Access.ANONYMOUS);
+    const isSelf = (userId: unknown) => signsIn || (caller.kind === "user" && userId === caller.userId);
     const projectId = caller.kind === "user" ? caller.projectId : projectOf(request.message);
-    const viewer = async (): Promise<Viewer> => ({
-      isSelf: (userId) => signsIn || (caller.kind === "user" && userId === caller.userId),
-      mayReadEntry: plan.hasEntries ? await ports.entryReader(projectId) : () => false,
-    });
-    if (!response.stream) return { ...response, message: visible(plan, response.message, await viewer()) };
-    // Without entries there is nothing to wait for, and the viewer is the same all the way.
-    const settled = plan.hasEntries ? undefined : await viewer();
-    const change = settled
-      ? (message: Message) => visible(plan, message, settled, copies)
-      : async (message: Message) => visible(plan, message, await viewer());
-    return { ...response, message: followMessages(response.message, { change }) };
+    const show = <M extends Message>(message: M, shared?: typeof copies): Settled<M> => {
+      const reader = plan.hasEntries ? ports.entryReader(projectId) : NO_ENTRY;
+      if (reader instanceof Promise)
+        return reader.then((mayReadEntry) => visible(plan, message, { isSelf, mayReadEntry }));
+      return visible(plan, message, { isSelf, mayReadEntry: reader }, shared);
+    };
+    const limited = (answer: AnyAnswer): Settled<AnyAnswer> => {
+      if (answer.stream) {
+        // Without entries the same may be shown to many.
+        const change = (message: Message) => show(message, plan.hasEntries ? undefined : copies);
+        return { ...answer, message: followMessages(answer.message, { change }) };
+      }
+      const shown = show(answer.message);
+      return shown instanceof Promise
+        ? shown.then((message) => ({ ...answer, message }))
+        : { ...answer, message: shown };
+    };
+    const answered: Settled<AnyAnswer> = inspect(next, request);
+    return (answered instanceof Promise ? answered.then(limited) : limited(answered)) as ReturnType<Next>;
   }
 }
+
+type Next = ReturnType<Interceptor>;
+type Request = Parameters<Next>[0];
+type LimitedCaller = Extract<Caller, { kind: "user" | "anonymous" }>;
+
+const NO_ENTRY: MayReadEntry = () => false;
 
 /** The project that a call without a credential names. */
 const projectOf = (request: unknown): string => String((request as { projectId?: string }).projectId ?? "");

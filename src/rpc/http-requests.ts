@@ -92,9 +92,13 @@ export function createRequestListener(options: Options, limits: HttpLimits): Req
 function createAgeCheck(limits: HttpLimits, clock: Clock): (socket: Socket) => boolean {
   const oldAt = new WeakMap<Socket, number>();
   return (socket) => {
-    const limit = oldAt.get(socket) ?? clock.monotonic() + jittered(limits.maxAgeMs);
-    oldAt.set(socket, limit);
-    return clock.monotonic() >= limit;
+    const now = clock.monotonic();
+    let limit = oldAt.get(socket);
+    if (limit === undefined) {
+      limit = now + jittered(limits.maxAgeMs);
+      oldAt.set(socket, limit);
+    }
+    return now >= limit;
   };
 }
 

@@ -179,8 +179,10 @@ export function headerList(headers: Headers): HeaderList {
 export function addMissing(list: HeaderList, more: Readonly<NodeHeaders>): void {
   const length = list.length;
   for (const name in more) {
-    if (includes(list, name, length)) continue;
-    for (const value of [more[name] ?? []].flat()) list.push(name, value);
+    const value = more[name];
+    if (value === undefined || includes(list, name, length)) continue;
+    if (typeof value === "string") list.push(name, value);
+    else for (const each of value) list.push(name, each);
   }
 }
 

@@ -7,7 +7,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/googl
 import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import type { Logger } from "../logger.ts";
 import { followMessages } from "./follow-messages.ts";
-import { settle, settling } from "./settle.ts";
+import { type AnyAnswer, type Settling, settle, settling } from "./settle.ts";
 
 /** `domain` of every ErrorInfo. */
 export const ERROR_DOMAIN = "muster.v1";
@@ -33,17 +33,25 @@ const CODES = {
 
 /** Turns every failure, of a unary call or in the middle of a stream, into its code, message and details. */
 export function mapErrors(logger: Logger): Interceptor {
-  return settling((next) => (request) => {
-    const fail = (error: unknown) => {
-      throw wireError(error, request.signal, logger);
-    };
-    return settle(
-      () => next(request),
-      (response) =>
-        response.stream ? { ...response, message: mapped(response.message, request.signal, logger) } : response,
-      fail,
-    );
-  });
+  return settling((next) => (request) => settle(next, request, new MappedCall(request.signal, logger)));
+}
+
+class MappedCall implements Settling<AnyAnswer, AnyAnswer> {
+  readonly #signal: AbortSignal;
+  readonly #logger: Logger;
+
+  constructor(signal: AbortSignal, logger: Logger) {
+    this.#signal = signal;
+    this.#logger = logger;
+  }
+
+  done(answer: AnyAnswer): AnyAnswer {
+    return answer.stream ? { ...answer, message: mapped(answer.message, this.#signal, this.#logger) } : answer;
+  }
+
+  failed(error: unknown): never {
+    throw wireError(error, this.#signal, this.#logger);
+  }
 }
 
 /** An error inside a stream does not pass a try/catch around `next`: it comes out of the iteration. */

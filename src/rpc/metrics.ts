@@ -40,17 +40,13 @@ export function createMetrics(gather?: GatherMetrics): Metrics {
     buckets: SECONDS,
     registers: [registry],
   });
-  const seriesOf = new Map<string, ReturnType<typeof calls.labels>>();
+  // There are but so many RPCs and codes. Their names are found without a new one being put together for each call.
+  type Series = ReturnType<typeof calls.labels>;
+  const seriesOf = new Map<string, Map<string, Map<string, Series>>>();
   return {
     observeCall(service, method, code, seconds) {
-      const key = `${service}/${method}/${code}`;
-      let series = seriesOf.get(key);
-      // There are but so many RPCs and codes.
-      if (!series) {
-        series = calls.labels(service, method, code);
-        seriesOf.set(key, series);
-      }
-      series.observe(seconds);
+      const byCode = entryOf(entryOf(seriesOf, service, newMap<Map<string, Series>>), method, newMap<Series>);
+      entryOf(byCode, code, () => calls.labels(service, method, code)).observe(seconds);
     },
     gauge(name, help, read) {
       new Gauge({
@@ -95,6 +91,17 @@ export function createMetrics(gather?: GatherMetrics): Metrics {
     },
     [Symbol.dispose]: () => registry.clear(),
   };
+}
+
+const newMap = <V>(): Map<string, V> => new Map();
+
+function entryOf<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }
 
 const together = (snapshots: readonly MetricsSnapshot[]) => AggregatorRegistry.aggregate([...snapshots]);

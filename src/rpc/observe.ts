@@ -7,7 +7,7 @@ import { CALLER } from "./caller.ts";
 import { CLIENT_ADDRESS } from "./client-address.ts";
 import { followMessages } from "./follow-messages.ts";
 import type { Metrics } from "./metrics.ts";
-import { settle, settling } from "./settle.ts";
+import { type AnyAnswer, type Settling, settle, settling } from "./settle.ts";
 import type { CallSpan, Tracing } from "./tracing.ts";
 
 export interface ObservePorts {
@@ -32,27 +32,10 @@ type Call = Parameters<ReturnType<Interceptor>>[0];
  * Good and quick calls are logged at level debug, the others at info: a line costs as much as the call's own work.
  */
 export function observe(ports: ObservePorts): Interceptor {
-  return settling((next) => (request) => {
-    const call = new ObservedCall(ports, request);
-    return settle(
-      () => next(request),
-      (response) => {
-        if (response.stream) {
-          response.header.set("x-request-id", call.requestId);
-          return { ...response, message: followed(response.message, call) };
-        }
-        call.end(undefined, response.header);
-        return response;
-      },
-      (error) => {
-        call.end(error, error instanceof ConnectError ? error.metadata : undefined);
-        throw error;
-      },
-    );
-  });
+  return settling((next) => (request) => settle(next, request, new ObservedCall(ports, request)));
 }
 
-class ObservedCall {
+class ObservedCall implements Settling<AnyAnswer, AnyAnswer> {
   readonly requestId: string;
   readonly #ports: ObservePorts;
   readonly #request: Call;
@@ -68,6 +51,20 @@ class ObservedCall {
     this.requestId = given && GIVEN_ID.test(given) ? given : ports.newId();
     request.contextValues.set(REQUEST_ID, this.requestId);
     this.#span = ports.tracing.startCall(request.service.typeName, request.method.name, request.header);
+  }
+
+  done(answer: AnyAnswer): AnyAnswer {
+    if (answer.stream) {
+      answer.header.set("x-request-id", this.requestId);
+      return { ...answer, message: followed(answer.message, this) };
+    }
+    this.end(undefined, answer.header);
+    return answer;
+  }
+
+  failed(error: unknown): never {
+    this.end(error, error instanceof ConnectError ? error.metadata : undefined);
+    throw error;
   }
 
   /** Only its first end counts. `header` is told the id. */

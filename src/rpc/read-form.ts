@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { MusterError } from "../errors.ts";
 import { leaveRest } from "./leave-rest.ts";
 import type { PlainResponse, ReadForm } from "./plain-http.ts";
-import { createReadBody } from "./strict-decode-body.ts";
+import { createTakeBody, readBody } from "./strict-decode-body.ts";
 
 const MAX_BYTES = 64 * 1024;
 const LIMITS = { bodyTimeoutMs: 10_000, maxPendingBytes: 16 * 1024 * 1024 };
@@ -10,17 +10,14 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded *(?:; *charset="?utf-8"?)
 
 /** A reader of HTML forms: at most 64 KiB, which have ten seconds to arrive, and 16 MiB of all together. */
 export function createReadForm(clock: Clock): ReadForm {
-  const readBody = createReadBody(LIMITS, clock);
+  const takeBody = createTakeBody(LIMITS, clock);
   return async (request) => {
     leaveRest(request, clock);
     const { "content-type": type = "", "content-encoding": encoding = "identity" } = request.headers;
     if (!FORM_TYPE.test(type.trim()) || encoding !== "identity") return NO_FORM;
     try {
-      return new URLSearchParams(
-        Buffer.from(
-          await readBody({ stream: request, announced: request.headers["content-length"] }, MAX_BYTES),
-        ).toString(),
-      );
+      const body = await readBody(takeBody, request, request.headers["content-length"], MAX_BYTES);
+      return new URLSearchParams(Buffer.from(body).toString());
     } catch (error) {
       const refusal = error instanceof MusterError ? REFUSALS[error.reason] : undefined;
       if (!refusal) throw error;

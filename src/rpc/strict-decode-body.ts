@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Clock } from "../clock.ts";
 import { invalid, MusterError } from "../errors.ts";
-import { type CoarseTimers, createCoarseTimers } from "./coarse-timers.ts";
+import { type CoarseTimer, type CoarseTimers, createCoarseTimers } from "./coarse-timers.ts";
 
 export interface BodyLimits {
   /** How long a body may take to arrive, in milliseconds. */
@@ -12,34 +12,57 @@ export interface BodyLimits {
   readonly maxPendingBytes: number;
 }
 
-/** Where a body comes from. */
-export interface BodyStream {
-  readonly stream: Readable;
-  /** What `content-length` says. */
-  readonly announced: string | undefined;
-  /** Takes what is to be called if the client leaves; without it the stream itself is listened to. */
-  onLeave?(leave: () => void): void;
+/** Who a body is for: told once, maybe before the reading has returned. */
+export interface BodyTaker {
+  arrived(whole: Uint8Array): void;
+  refused(why: MusterError): void;
+}
+
+/** A body that is arriving. */
+export interface ArrivingBody {
+  /** The client has left: CANCELLED, unless the body is whole or refused. */
+  leave(): void;
 }
 
 /**
- * The whole body of a request, unless it is longer than `maxBytes` (MESSAGE_TOO_LARGE, at once if the length is announced),
- * takes too long (DEADLINE_EXCEEDED) or the client leaves (CANCELLED). What comes beyond is left unread.
+ * Gives the whole body of a request, unless it is longer than `maxBytes` (MESSAGE_TOO_LARGE, at once if the length is announced),
+ * takes too long (DEADLINE_EXCEEDED) or the client leaves (CANCELLED), which is for the caller to hear of. What comes beyond is left unread.
+ * `announced` is what `content-length` says.
  */
-export type ReadBody = (source: BodyStream, maxBytes: number) => Promise<Uint8Array>;
+export type TakeBody = (
+  source: Readable,
+  announced: string | undefined,
+  maxBytes: number,
+  taker: BodyTaker,
+) => ArrivingBody | undefined;
 
-const NOTHING = Promise.resolve(new Uint8Array());
+const NOTHING = new Uint8Array();
 /** When to come back after a refusal for want of memory, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** A reader whose bodies share the bound of bytes that have arrived of bodies not yet whole. */
-export function createReadBody(limits: BodyLimits, clock: Clock): ReadBody {
+/** Takes bodies that share the bound of bytes that have arrived of bodies not yet whole. */
+export function createTakeBody(limits: BodyLimits, clock: Clock): TakeBody {
   const shared = { limits, timers: createCoarseTimers(limits.bodyTimeoutMs, clock), pending: 0 };
-  return (source, maxBytes) => {
-    if (Number(source.announced ?? 0) > maxBytes) return Promise.reject(new MusterError("MESSAGE_TOO_LARGE"));
+  return (source, announced, maxBytes, taker) => {
+    if (announced !== undefined && Number(announced) > maxBytes)
+      return void taker.refused(new MusterError("MESSAGE_TOO_LARGE"));
     // An empty body ends without being asked for, and maybe before it is.
-    if (source.stream.readableEnded) return NOTHING;
-    return new Promise((resolve, reject) => new ArrivingBody(shared, source, maxBytes, resolve, reject));
+    if (source.readableEnded) return void taker.arrived(NOTHING);
+    return new Arriving(shared, source, maxBytes, taker);
   };
+}
+
+/** The same with a promise; the source is listened to for the client's leaving. */
+export function readBody(
+  takeBody: TakeBody,
+  source: Readable,
+  announced: string | undefined,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const body = takeBody(source, announced, maxBytes, { arrived: resolve, refused: reject });
+    if (body) for (const event of ["close", "error"]) source.on(event, () => body.leave());
+  });
 }
 
 /** What all bodies share. */
@@ -49,70 +72,66 @@ interface Shared {
   pending: number;
 }
 
-const ignore = () => {};
-
-class ArrivingBody {
+class Arriving implements ArrivingBody {
   readonly #shared: Shared;
   readonly #source: Readable;
   readonly #maxBytes: number;
-  #resolve: (whole: Uint8Array) => void;
-  #reject: (why: MusterError) => void;
-  #chunks: Buffer[] = [];
+  readonly #timer: CoarseTimer;
+  /** Unset once it has been told. The listeners stay, which costs less than to take them away, and hold nothing by then. */
+  #taker: BodyTaker | undefined;
+  #first: Buffer | undefined;
+  #others: Buffer[] | undefined;
   #length = 0;
-  #isOver = false;
 
-  constructor(
-    shared: Shared,
-    { stream, onLeave }: BodyStream,
-    maxBytes: number,
-    resolve: (whole: Uint8Array) => void,
-    reject: (why: MusterError) => void,
-  ) {
+  constructor(shared: Shared, source: Readable, maxBytes: number, taker: BodyTaker) {
     this.#shared = shared;
-    this.#source = stream;
+    this.#source = source;
     this.#maxBytes = maxBytes;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    shared.timers.set(this, 0, () => this.#refuse(new MusterError("DEADLINE_EXCEEDED")));
-    const leave = () => this.#refuse(new MusterError("CANCELLED"));
-    stream.on("data", (chunk: Buffer) => this.#take(chunk)).on("end", () => this.#end());
-    if (onLeave) onLeave(leave);
-    else stream.on("close", leave).on("error", leave);
+    this.#taker = taker;
+    this.#timer = shared.timers.start(0, this);
+    source.on("data", (chunk: Buffer) => this.#take(chunk)).on("end", () => this.#end());
+  }
+
+  leave(): void {
+    if (this.#taker) this.#refuse(new MusterError("CANCELLED"));
+  }
+
+  expire(): void {
+    if (this.#taker) this.#refuse(new MusterError("DEADLINE_EXCEEDED"));
   }
 
   #take(chunk: Buffer): void {
-    if (this.#isOver) return;
-    const { limits } = this.#shared;
+    if (!this.#taker) return;
+    const shared = this.#shared;
     this.#length += chunk.length;
-    this.#shared.pending += chunk.length;
+    shared.pending += chunk.length;
     if (this.#length > this.#maxBytes) this.#refuse(new MusterError("MESSAGE_TOO_LARGE"));
-    else if (this.#shared.pending > limits.maxPendingBytes)
+    else if (shared.pending > shared.limits.maxPendingBytes)
       this.#refuse(new MusterError("RATE_LIMITED", { retryAfterMs: RETRY_MS }));
-    else this.#chunks.push(chunk);
+    else if (!this.#first) this.#first = chunk;
+    else (this.#others ??= []).push(chunk);
   }
 
   #end(): void {
-    if (this.#isOver) return;
-    const [only = Buffer.alloc(0)] = this.#chunks;
-    this.#resolve(this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : only);
-    this.#close();
+    const [first, others] = [this.#first ?? NOTHING, this.#others];
+    this.#settle()?.arrived(others ? Buffer.concat([first, ...others]) : first);
   }
 
   #refuse(why: MusterError): void {
-    if (this.#isOver) return;
     // A listener stays: a connection that breaks later must not end the process.
     this.#source.on("error", () => {}).pause();
-    this.#reject(why);
-    this.#close();
+    this.#settle()?.refused(why);
   }
 
-  /** The listeners stay, which costs less than to take them away, and hold nothing. */
-  #close(): void {
-    this.#isOver = true;
-    this.#shared.timers.clear(this);
+  #settle(): BodyTaker | undefined {
+    const taker = this.#taker;
+    if (!taker) return undefined;
+    this.#taker = undefined;
+    this.#first = undefined;
+    this.#others = undefined;
+    this.#timer.clear();
     this.#shared.pending -= this.#length;
-    this.#chunks = [];
-    this.#resolve = this.#reject = ignore;
+    return taker;
   }
 }
 

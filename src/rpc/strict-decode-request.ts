@@ -71,9 +71,7 @@ export function createDecodeRequest(reader: MessageReader, maxTimeoutMs: number)
       return { ...request, body: checkMessages(body, method, format, encoding, reader, values) };
     }
     const source = { stream: node, announced: node.headers["content-length"], encoding };
-    await settle(request, format, async () =>
-      reader.message(method, format, source, await reader.body(method, format, source, values), values),
-    );
+    await settle(request, format, () => reader.read(method, format, source, values));
     // The protocol handler would refuse it by itself, and say less.
     if (!known) header.delete(format.encodingHeader);
     return { ...request, body: emptyBody(header, format) };

@@ -31,13 +31,13 @@ export interface AuthenticatePorts extends ProlongPorts {
 
 /**
  * The session of a session token, prolonged by this request: one look and one write a minute, and a look when something may have ended it.
- * Without a project any will do. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE.
+ * What is remembered of it is given at once. Without a project any will do. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE.
  */
-export async function authenticateSession(
+export function authenticateSession(
   ports: AuthenticatePorts,
   token: string,
   { projectId, signal }: { readonly projectId?: string; readonly signal?: AbortSignal | undefined } = {},
-): Promise<LiveSession> {
+): LiveSession | Promise<LiveSession> {
   const digest = sessionDigest(token);
   if (!digest) throw new MusterError("SESSION_NOT_FOUND");
   const { clock, known, memory } = ports;
@@ -49,9 +49,10 @@ export async function authenticateSession(
     return last.session;
   }
   const stoodAt = memory.mark();
-  const session = await findSession(ports, digest, now, { projectId, signal });
-  known.put(key, { session, stoodAt });
-  return session;
+  return findSession(ports, digest, now, { projectId, signal }).then((session) => {
+    known.put(key, { session, stoodAt });
+    return session;
+  });
 }
 
 /** Whether it has not ended by itself and need not be prolonged. */

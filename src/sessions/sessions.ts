@@ -22,8 +22,8 @@ const MOST_KNOWN = 10_000;
 
 /** The feature, made once per process: what its services stand on, and what others are handed of it. Disposing it ends what it runs. */
 export interface Sessions extends SessionsOptions, ResetPorts, AsyncDisposable {
-  /** The session of a session token, prolonged by the request. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
-  authenticate(token: string, signal?: AbortSignal): Promise<LiveSession>;
+  /** The session of a session token, prolonged by the request; at once what is remembered of it. SESSION_NOT_FOUND, USER_SUSPENDED; STORAGE_UNAVAILABLE. */
+  authenticate(token: string, signal?: AbortSignal): LiveSession | Promise<LiveSession>;
   /** Whether a session token is one of a project whose session goes on. */
   inspect(scope: ProjectScope, token: string): Promise<TokenInspection>;
 }

@@ -28,6 +28,8 @@ export type DefinitionsByKey = ReadonlyMap<string, AttributeDefinition>;
 
 /** The definitions as every call needs them. */
 export interface AttributeDefinitions {
+  /** What `of` would give at once; undefined: it would look. */
+  known(projectId: string): DefinitionsByKey | undefined;
   /** At most half a second old, so that a change reaches every server within a second. */
   of(projectId: string): Promise<DefinitionsByKey>;
   /** As of now. */
@@ -51,6 +53,7 @@ export function createAttributeDefinitions(db: Database, clock: Clock): Attribut
     },
   });
   return {
+    known: (projectId) => known.known(projectId),
     of: async (projectId) => (await known.get(projectId)) ?? NONE,
     reload: async (projectId) => (await known.reload(projectId)) ?? NONE,
     forget: (projectId) => known.forget(projectId),

@@ -49,6 +49,11 @@ export function createActivity(db: Database, clock: Clock, logger: Logger): Acti
 
   return {
     seen(projectId, userId) {
+      const waits = waiting.get(userId);
+      if (waits) {
+        waits.at = clock.now();
+        return;
+      }
       waiting.set(userId, { projectId, userId, at: clock.now() });
       if (waiting.size >= MOST_WAITING) flush();
       else timer ??= clock.schedule(FLUSH_MS, flush);

@@ -55,7 +55,7 @@ const PORTS = {
   publicUrl: "https://muster.example",
   check: createCheck(),
   isOperatorKey: () => false,
-  verifyAccessKey: async (key) => (key === ACCESS_KEY ? SYSTEM : refuse()),
+  verifyAccessKey: (key) => (key === ACCESS_KEY ? SYSTEM : refuse()),
   verifyUserToken: async (token) => USERS.get(token) ?? refuse(),
   verifySessionToken: async () => refuse(),
   originsOf: async () => ["https://app.example"],
