@@ -3,6 +3,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { ErrorReason } from "../gen/muster/v1/error_reason_pb.ts";
 import { type IssueTokenRequest, RotationMode, type TokenService } from "../gen/muster/v1/token_service_pb.ts";
 import type { User } from "../gen/muster/v1/user_pb.ts";
+import { inForm } from "../pulled-stream.ts";
 import { type WatchRevocationsPorts, watchRevocations } from "../revocations/revocations.ts";
 import { namedProject, projectCallerOf, scopeFor, scopeOf } from "../rpc/caller.ts";
 import { userKeyOf } from "../users/user-ref-message.ts";
@@ -88,13 +89,12 @@ export function tokenService(ports: TokenServicePorts): Omit<ServiceImpl<typeof 
       await revokeUserTokens(ports, scopeOf(context), userKeyOf(ref));
       return {};
     },
-    async *watchRevocations({ resumeToken }, context) {
-      using stream = ports.streams.open(context);
-      // The end of the block alone does not do: it may never be reached where the reader leaves while the stream waits for it.
-      context.signal.addEventListener("abort", () => stream[Symbol.dispose](), { once: true });
-      const signals = { left: context.signal, ended: stream.signal };
+    watchRevocations({ resumeToken }, context) {
       const input = { projectId: projectCallerOf(context).projectId, resumeToken };
-      for await (const message of watchRevocations(ports, input, signals)) yield watchMessage(message);
+      const stream = ports.streams.open(context);
+      const onOver = () => stream[Symbol.dispose]();
+      const signals = { left: context.signal, ended: stream.signal, onOver };
+      return inForm(watchRevocations(ports, input, signals), watchMessage);
     },
     async verifyToken({ token }, context) {
       const isSession = token.startsWith("mst_");
