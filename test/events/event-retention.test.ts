@@ -4,8 +4,9 @@ import { removeOldEvents } from "../../src/events/remove-old-events.ts";
 import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { ProjectService } from "../../src/gen/muster/v1/project_service_pb.ts";
 import { refusalOf } from "../support/refusal.ts";
+import { settle } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
-import { append, emptyProject, listAll, numbersOf, openConnection, settle } from "./events-fixture.ts";
+import { append, emptyProject, listAll, numbersOf, openConnection } from "./events-fixture.ts";
 
 const DAY_MS = 86_400_000;
 const app = await startApp();

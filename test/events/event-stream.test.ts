@@ -11,7 +11,8 @@ import { createPageTokens } from "../../src/page-tokens.ts";
 import { testDatabase } from "../support/database.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { testPulledStream, whileTimePasses } from "../support/pulled-stream-behaviour.ts";
-import { append, settle } from "./events-fixture.ts";
+import { settle } from "../support/settled-events.ts";
+import { append } from "./events-fixture.ts";
 
 const db = await testDatabase();
 const clock = createFakeClock();

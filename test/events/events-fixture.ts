@@ -1,20 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { onTestFinished } from "vitest";
 import { connectionOptions, type Database } from "../../src/db/orm.ts";
 import type { Event } from "../../src/gen/muster/v1/event_pb.ts";
 import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
+import { settle } from "../support/settled-events.ts";
 import type { TestApp, TestProject } from "../support/start-app.ts";
-
-/** Whether all events of a project that have been committed are settled. */
-const SETTLED = `
-  select coalesce(max(transaction_id) < pg_snapshot_xmin(pg_current_snapshot()), true) as settled
-  from events where project_id = $1`;
-
-/** Waits until what has been written so far can be read: other tests' transactions may still run. */
-export async function settle(db: Database, projectId: string): Promise<void> {
-  while (!(await db.pool.query(SETTLED, [projectId])).rows[0].settled) await sleep(5);
-}
 
 /** A connection for transactions that the test holds open; closed with the test. */
 export async function openConnection(db: Database): Promise<pg.Client> {

@@ -4,8 +4,9 @@ import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { EventReader } from "../support/event-reader.ts";
 import { reasonOf } from "../support/refusal.ts";
+import { settle } from "../support/settled-events.ts";
 import { startApp } from "../support/start-app.ts";
-import { append, emptyProject, listAll, numbersOf, settle } from "./events-fixture.ts";
+import { append, emptyProject, listAll, numbersOf } from "./events-fixture.ts";
 
 const app = await startApp();
 const { db, client } = app;

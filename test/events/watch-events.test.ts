@@ -5,9 +5,10 @@ import { EventService } from "../../src/gen/muster/v1/event_service_pb.ts";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
 import { EventReader, type WatchRequest } from "../support/event-reader.ts";
 import { refusalOf } from "../support/refusal.ts";
+import { settle } from "../support/settled-events.ts";
 import { startApp, type TestApp } from "../support/start-app.ts";
 import { testWatch } from "../support/watch-behaviour.ts";
-import { append, emptyProject, listAll, numbersOf, openConnection, settle } from "./events-fixture.ts";
+import { append, emptyProject, listAll, numbersOf, openConnection } from "./events-fixture.ts";
 
 const here = await startApp();
 const { client, clock, db } = here;

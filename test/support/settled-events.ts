@@ -6,17 +6,19 @@ const SETTLED = `
   select coalesce(max(transaction_id) < pg_snapshot_xmin(pg_current_snapshot()), true) as settled
   from events where project_id = $1`;
 
-/**
- * All events of a project from a cursor on, once those written so far are settled: the horizon is that of the whole server, where
- * other tests' transactions may still run.
- */
+/** Until those that a project has so far are settled: the horizon is that of the whole server, where other tests' transactions may still run. */
+export async function settle(db: Database, projectId: string): Promise<void> {
+  while (!(await db.pool.query(SETTLED, [projectId])).rows[0].settled) await sleep(5);
+}
+
+/** All events of a project from a cursor on, once those written so far are settled. */
 export async function settledEvents(
   db: Database,
   projectId: string,
   from: EventCursor = HISTORY_START,
   pageSize = 1_000,
 ) {
-  while (!(await db.pool.query(SETTLED, [projectId])).rows[0].settled) await sleep(5);
+  await settle(db, projectId);
   const events: StoredEvent[] = [];
   for (;;) {
     const page = await readEvents(db, { projectId }, events.at(-1)?.cursor ?? from, pageSize);

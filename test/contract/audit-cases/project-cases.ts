@@ -4,6 +4,7 @@ import { SigningAlgorithm } from "../../../src/gen/muster/v1/project_pb.ts";
 import { ProjectService } from "../../../src/gen/muster/v1/project_service_pb.ts";
 import { TokenService } from "../../../src/gen/muster/v1/token_service_pb.ts";
 import { addProvider, link } from "../../external-auth/identities-fixture.ts";
+import { settledEvents } from "../../support/settled-events.ts";
 import { auditCase, type CaseOf, refOf, type World } from "./case.ts";
 
 const WEBHOOK = { url: "https://receiver.example/events" };
@@ -143,8 +144,8 @@ export const PROJECT_CASES: Readonly<Record<string, CaseOf>> = {
   },
   RedeliverEvent: async (world) => {
     const { webhookId, target } = await withWebhook(world);
-    const { events } = await world.project.system(EventService).listEvents({});
-    const request = { webhookId, which: { case: "eventId", value: events[0]?.id ?? "" } } as const;
+    const [event] = await settledEvents(world.app.db, world.project.id);
+    const request = { webhookId, which: { case: "eventId", value: event?.id ?? "" } } as const;
     return auditCase({
       call: (client) => client(EventService).redeliverEvent(request),
       changed: () => [{ target }],
