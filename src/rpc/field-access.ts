@@ -1,4 +1,12 @@
-import { clearField, type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
+import {
+  clearField,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  getOption,
+  hasOption,
+  type Message,
+} from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { Access, access, field_access, subject_field } from "../gen/muster/v1/access_pb.ts";
 import { CALLER, type Caller } from "./caller.ts";
@@ -49,6 +57,16 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
     if (!plans.has(schema)) plans.set(schema, makePlan(schema, new Set()));
     return plans.get(schema);
   };
+  // What is open to `.anonymous` gives its user to who has just proved to be that one, whoever called. To read an option decodes it.
+  const signIns = new Map<DescMethod, boolean>();
+  const isSignIn = (method: DescMethod): boolean => {
+    let known = signIns.get(method);
+    if (known === undefined) {
+      known = getOption(method, access).allow.includes(Access.ANONYMOUS);
+      signIns.set(method, known);
+    }
+    return known;
+  };
   const copies = new WeakMap<Message, Message>();
   const check = createWriteCheck();
   return (next) => (request) => {
@@ -63,8 +81,7 @@ export function limitFieldAccess(ports: FieldAccessPorts): Interceptor {
   }
 
   function limit(next: Next, request: Request, caller: LimitedCaller, plan: ReadPlan): ReturnType<Next> {
-    // What is open to `.anonymous` gives its user to who has just proved to be that one, whoever called.
-    const signsIn = getOption(request.method, access).allow.includes(Access.ANONYMOUS);
+    const signsIn = isSignIn(request.method);
     const isSelf = (userId: unknown) => signsIn || (caller.kind === "user" && userId === caller.userId);
     const projectId = caller.kind === "user" ? caller.projectId : projectOf(request.message);
     const show = <M extends Message>(message: M, shared?: typeof copies): Settled<M> => {
