@@ -160,7 +160,8 @@ async function makeNew(ports: WritePorts, scope: WriteScope, items: Item[], resu
 }
 
 function settle(rows: readonly WrittenUser[], positions: ReadonlyMap<string, number>, results: UpsertResult[]): void {
-  for (const { outcome, ...user } of rows) results[positions.get(user.externalId) ?? -1] = { user, outcome };
+  for (const { outcome, ...user } of rows)
+    if (outcome !== "behind") results[positions.get(user.externalId) ?? -1] = { user, outcome };
 }
 
 /** The items as the statements for many take them. */

@@ -6,7 +6,9 @@ import { AS_ROW, assignments, byKey, has, qualified } from "./user-statements.ts
 
 /**
  * Changes one user if it has the version (null: any), with `user.updated`: $1 project, $2 mask, $3 time, $4 identifier, $5 version, then the profile
- * columns, then the keys of the attributes to remove what the audit entry tells of the change, and the event id. Gives the user as it is now and whether it was written.
+ * columns, then the keys of the attributes to remove what the audit entry tells of the change, and the event id. Gives the user, and as `outcome` whether it was `changed`, was `unchanged` as
+ * it should be, or was found `behind`: another transaction changed it while this one waited, and what is given is from before. One that has another version is
+ * given as it is.
  */
 export const UPDATE_USER = byKey((by) => {
   const parameter = (name: string) => {
@@ -29,8 +31,8 @@ export const UPDATE_USER = byKey((by) => {
         details: `$${PROFILE_COLUMNS.length + 7}::jsonb`,
         createTime: "$3::timestamptz",
       })})
-      select ${AS_ROW}, true as written from written
+      select ${AS_ROW}, 'changed' as outcome from written
       union all
-      select ${AS_ROW}, false from users where ${at} and not exists (select from written)`,
+      select ${AS_ROW}, case when ${changes} then 'behind' else 'unchanged' end from users u where u.${at} and not exists (select from written)`,
   });
 });

@@ -12,8 +12,10 @@ import { UPDATE_USER } from "./update-statement.ts";
 import { KEYS, type UserKey } from "./user-key.ts";
 import type { UserRow } from "./user-statements.ts";
 
-/** A user, and whether it was not as it should be. */
-type Updated = UserRow & { readonly written: boolean };
+type Updated = UserRow & { readonly outcome: "changed" | "unchanged" | "behind" };
+
+/** What another call changed in the same moment is seen by the next try. */
+const TRIES = 5;
 
 export interface UpdateUserPorts {
   readonly db: Database;
@@ -24,7 +26,7 @@ export interface UpdateUserPorts {
 
 /**
  * Changes a user that is there, with `user.updated`, in one statement; `version`, if given, must be the one it has.
- * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN; REQUEST_INVALID for a login, and it or
+ * USER_NOT_FOUND, USER_DELETED, ETAG_MISMATCH, LOGIN_TAKEN, LOCATOR_TAKEN, CONFLICT; REQUEST_INVALID for a login, and it or
  * PRINCIPAL_NOT_ALLOWED for attributes.
  */
 export async function updateUser(
@@ -47,9 +49,13 @@ export async function updateUser(
     JSON.stringify({ changed: fieldNamesOf(change.fields) }),
     newId(),
   ];
-  const [row] = await write<Updated>(db, scope, UPDATE_USER[key.by], values, ([its]) => its?.written === true);
-  if (!row) return notFound(db, scope, key);
-  const { written, ...user } = row;
-  if (!written && version !== undefined && version !== user.version) throw new MusterError("ETAG_MISMATCH");
-  return user;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const [row] = await write<Updated>(db, scope, UPDATE_USER[key.by], values, ([its]) => its?.outcome === "changed");
+    if (!row) return notFound(db, scope, key);
+    const { outcome, ...user } = row;
+    if (outcome === "changed") return user;
+    if (version !== undefined && version !== user.version) throw new MusterError("ETAG_MISMATCH");
+    if (outcome === "unchanged") return user;
+  }
+  throw new MusterError("CONFLICT");
 }

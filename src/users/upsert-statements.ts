@@ -6,8 +6,9 @@ import { PROFILE_COLUMNS } from "./profile.ts";
 import { createdEventSql, createdOrUpdatedEventSql, IS_NEWS } from "./user-events.ts";
 import { AS_ROW, assignments, qualified } from "./user-statements.ts";
 
+const NAMES = PROFILE_COLUMNS.map(({ name }): string => name);
 /** The columns that callers write, as an insert names them. */
-export const PROFILE_NAMES = PROFILE_COLUMNS.map(({ name }) => name).join(", ");
+export const PROFILE_NAMES = NAMES.join(", ");
 
 /**
  * The moment from which on all is to be refused that was there before: the next full second of now, by the server's clock. It is asked
@@ -56,6 +57,8 @@ interface UpsertParts {
   readonly input: string;
   readonly source: string;
   readonly externalIds: string;
+  /** The value that a column of `u` is to have; undefined: it is not asked whether one that is not written is as it should be. */
+  readonly wanted: ((column: string) => string) | undefined;
   readonly eventFrom: string;
   readonly eventId: string;
   readonly removed: string;
@@ -67,12 +70,16 @@ interface UpsertParts {
 
 /**
  * Inserts or updates, with the event of each, in one statement. Gives a row per user; none for a user that another
- * transaction made after this statement began and that is already as it should be: the caller then runs it again.
+ * transaction made after this statement began and that is already as it should be: the caller then runs it again. `behind` is one that another
+ * transaction changed in that time so that it is as it should be; what is given is from before, and the caller runs it again as well.
  * $1 project, $2 mask, $3 time.
  */
-function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
+function upsertSql({ forgetAfterTime, wanted, ...parts }: UpsertParts) {
   const passwords = forgetAfterTime !== undefined;
-  const { set, changes } = assignments("$2::int", "excluded.update_time", (name) => `excluded.${name}`, parts.removed);
+  const toward = (incoming: (column: string) => string) =>
+    assignments("$2::int", "excluded.update_time", incoming, parts.removed);
+  const { set, changes } = toward((name) => `excluded.${name}`);
+  const behind = wanted && `case when ${toward(wanted).changes} then 'behind' else 'unchanged' end`;
   return `
     with ${parts.input} ${passwords ? PASSWORDS.replaced : ""} written as (
       insert into users as u (project_id, id, external_id, ${PROFILE_NAMES}, create_time, update_time)
@@ -94,9 +101,9 @@ function upsertSql({ forgetAfterTime, ...parts }: UpsertParts) {
     })})
     select ${AS_ROW}, case when created then 'created' else 'changed' end as outcome from written
     union all
-    select ${AS_ROW}, 'unchanged' from users
+    select ${AS_ROW}, ${behind ?? "'unchanged'"} from users u
     where project_id = $1 and external_id = any(${parts.externalIds})
-      and not exists (select from written where written.external_id = users.external_id)`;
+      and not exists (select from written where written.external_id = u.external_id)`;
 }
 
 const AFTER_PROFILE = PROFILE_COLUMNS.length + 7;
@@ -105,7 +112,8 @@ function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: b
   const input = `input as materialized (select $5::text as external_id, $${AFTER_PROFILE + 2}::text as password_hash),`;
   // The lock keeps a user there until the end of the statement, which otherwise might make it anew.
   const held = "held as (select from users where project_id = $1 and external_id = $5 for update),";
-  const profile = PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`).join(", ");
+  const given = PROFILE_COLUMNS.map(({ type }, i) => `$${i + 7}::${type}`);
+  const profile = given.join(", ");
   return recorded({
     name: `users_upsert${mayCreate ? "" : "_existing"}${passwords ? "_with_password" : ""}`,
     text: upsertSql({
@@ -113,6 +121,7 @@ function upsertUser({ mayCreate, passwords }: { mayCreate: boolean; passwords: b
       source: `select $1::uuid, $4::uuid, $5::text, ${profile}, $3::timestamptz, $3::timestamptz
         ${mayCreate ? "" : "where exists (select from held)"}`,
       externalIds: "array[$5::text]",
+      wanted: (column) => given[NAMES.indexOf(column)] ?? "",
       eventFrom: "written",
       eventId: "$6::uuid",
       removed: `$${AFTER_PROFILE}`,
@@ -149,6 +158,7 @@ function upsertUsers({ passwords }: { passwords: boolean }): RecordedStatement {
       source: `select $1::uuid, id, external_id, ${PROFILE_NAMES}, $3::timestamptz, $3::timestamptz from input
         order by external_id collate "C"`,
       externalIds: "array(select external_id from input)",
+      wanted: undefined,
       eventFrom: "written join input using (external_id)",
       eventId: "input.event_id",
       removed: "$5",

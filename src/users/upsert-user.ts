@@ -45,12 +45,12 @@ export interface UpsertedUser {
   readonly outcome: "created" | "changed" | "unchanged";
 }
 
-/** A user as the statements that write users give it. */
-export type WrittenUser = UserRow & Pick<UpsertedUser, "outcome">;
+/** A user as the statements that write users give it; `behind` is one that has to be written again. */
+export type WrittenUser = UserRow & { readonly outcome: UpsertedUser["outcome"] | "behind" };
 
 /** Whether one of them was not as it should be. */
 export const hasWritten = (rows: readonly WrittenUser[]): boolean =>
-  rows.some(({ outcome }) => outcome !== "unchanged");
+  rows.some(({ outcome }) => outcome === "created" || outcome === "changed");
 
 /** What writes need. */
 export type WritePorts = Pick<UserPorts, "clock" | "newId"> & { readonly db: Pick<Database, "pool"> };
@@ -110,7 +110,7 @@ export async function writeUser(
     if (!row && !mayCreate) throw invalid("external_id", "does not match the project's user_id_pattern");
     if (!row) continue;
     const { outcome, ...user } = row;
-    return { user, outcome };
+    if (outcome !== "behind") return { user, outcome };
   }
   throw new MusterError("CONFLICT");
 }

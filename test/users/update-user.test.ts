@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { UserService } from "../../src/gen/muster/v1/user_service_pb.ts";
+import { behindAnother } from "../support/behind-another.ts";
 import { reasonOf, refusalOf } from "../support/refusal.ts";
 import { startApp } from "../support/start-app.ts";
 
@@ -32,6 +33,24 @@ test("an etag lets one of two racing writers through", async () => {
   expect(outcomes.filter((outcome) => outcome === "written")).toHaveLength(1);
   expect(outcomes.filter((outcome) => outcome === "ETAG_MISMATCH")).toHaveLength(19);
   expect(await reasonOf(users.updateUser({ ref: alice, user: { name: "x" }, etag: "nonsense" }))).toBe("ETAG_MISMATCH");
+});
+
+test("one that waits for another writer of the user is held against what that has written", async () => {
+  const { db, project } = await startApp();
+  const tenant = await project();
+  const users = tenant.system(UserService);
+  const { user } = await users.upsertUser({ externalId: "alice", user: { bio: "A" } });
+  const written = "update users set bio = 'B', version = version + 1 where project_id = $1 and external_id = 'alice'";
+  const behindWriter = <T>(call: () => Promise<T>) => behindAnother(db, written, [tenant.id], call);
+  const stale = { ref: alice, user: { bio: "C" }, etag: user?.etag ?? "" };
+  expect(await behindWriter(() => reasonOf(users.updateUser(stale)))).toBe("ETAG_MISMATCH");
+  await users.updateUser({ ref: alice, user: { bio: "A" } });
+  const updated = await behindWriter(() => users.updateUser({ ref: alice, user: { bio: "B" } }));
+  expect(updated.user?.bio).toBe("B");
+  await users.updateUser({ ref: alice, user: { bio: "A" } });
+  const upserted = await behindWriter(() => users.upsertUser({ externalId: "alice", user: { bio: "B" } }));
+  expect([upserted.user?.bio, upserted.created]).toEqual(["B", false]);
+  expect((await users.getUser({ ref: alice })).user).toEqual(upserted.user);
 });
 
 test("a hundred racing updates of different fields are all there in the end", async () => {
