@@ -23,6 +23,8 @@ export type Callee<M = UnaryMethod> = M & {
   readonly serialization: MethodSerializationLookup<DescMessage, DescMessage>;
   /** Writes answers that many streams say; unset: none is. */
   readonly writeShared: WriteMessage | undefined;
+  /** What answers that many streams say as a whole are in JSON; unset: none is. */
+  readonly keptJson: WeakMap<Message, Uint8Array> | undefined;
 };
 
 /** A call whose message has been read. */

@@ -1,4 +1,4 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { createMethodSerializationLookup } from "@connectrpc/connect/protocol";
 import type { ClientAddress } from "./client-address.ts";
@@ -73,7 +73,9 @@ function calleesOf({ methods, framing, limits, sharedTypes }: FastPathOptions): 
   const writerFor = createKeptBytes(sharedTypes);
   const calleeOf = (each: UnaryMethod | StreamMethod): AnyCallee => {
     const writeShared = isStream(each) ? writerFor(each.method.output) : undefined;
-    return { ...each, serialization: lookup(each), writeShared };
+    const keptJson =
+      isStream(each) && sharedTypes.has(each.method.output) ? new WeakMap<Message, Uint8Array>() : undefined;
+    return { ...each, serialization: lookup(each), writeShared, keptJson };
   };
   return new Map([...methods].map(([path, each]) => [path, calleeOf(each)]));
 }

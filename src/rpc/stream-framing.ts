@@ -51,13 +51,14 @@ export type Frames = (message: Message) => Uint8Array | Promise<Uint8Array>;
 
 /** The frames of a codec, where a message of `minBytes` is compressed and one beyond `maxBytes` is refused. */
 export function createFrames(
-  { serialization, writeShared }: Pick<Callee, "serialization" | "writeShared">,
+  { serialization, writeShared, keptJson }: Pick<Callee, "serialization" | "writeShared" | "keptJson">,
   codec: Framing["codec"],
   minBytes: number,
   maxBytes: number,
 ): Frames {
   const { serialize } = serialization.getO(codec === "binary");
   const plain: Frames = (message) => streamFrame(0, serialize(message), minBytes);
+  if (codec === "json" && keptJson) return (message) => streamFrame(0, keep(keptJson, message, serialize), minBytes);
   if (codec !== "binary" || !writeShared) return plain;
   return (message) => {
     const bytes = attempt(writeShared, message);
@@ -69,6 +70,20 @@ export function createFrames(
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, length);
     return bytes;
   };
+}
+
+/** The bytes of a message that may be said by many streams. What has been written may not change, and is frozen. */
+function keep(
+  kept: WeakMap<Message, Uint8Array>,
+  message: Message,
+  serialize: (message: Message) => Uint8Array,
+): Uint8Array {
+  let bytes = kept.get(message);
+  if (!bytes) {
+    bytes = serialize(message);
+    kept.set(Object.freeze(message), bytes);
+  }
+  return bytes;
 }
 
 function attempt(write: WriteMessage, message: Message): Uint8Array | undefined {
