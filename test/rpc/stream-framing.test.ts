@@ -10,16 +10,16 @@ const { watchEvents } = EventService.method;
 test.for(["binary", "json"] as const)(
   "what many streams say as a whole is serialised once as %s, and each stream says it",
   (codec) => {
-    const library = createMethodSerializationLookup(watchEvents, undefined, undefined, {
+    const lookup = createMethodSerializationLookup(watchEvents, undefined, undefined, {
       readMaxBytes: 1_000,
       writeMaxBytes: 1_000,
     });
     let times = 0;
     const serialize = (message: Message) => {
       times++;
-      return library.getO(codec === "binary").serialize(message as never);
+      return lookup.getO(codec === "binary").serialize(message as never);
     };
-    const serialization = { ...library, getO: () => ({ ...library.getO(codec === "binary"), serialize }) };
+    const serialization = { ...lookup, getO: () => ({ ...lookup.getO(codec === "binary"), serialize }) };
     const callee = {
       serialization: serialization as never,
       writeShared: createKeptBytes(new Set([WatchEventsResponseSchema]))(WatchEventsResponseSchema),
@@ -29,11 +29,11 @@ test.for(["binary", "json"] as const)(
     const messageOf = (cursor: string) => create(WatchEventsResponseSchema, { cursor });
     const [first, second] = [messageOf("one"), messageOf("two")];
     for (const message of [first, second, first]) {
-      const expected = library.getO(codec === "binary").serialize(message);
+      const expected = lookup.getO(codec === "binary").serialize(message);
       for (const frameOf of streams)
         expect(Buffer.from(frameOf(message) as Uint8Array).subarray(5)).toEqual(Buffer.from(expected));
     }
-    // As binary what is shared goes out as the very same bytes, which the library does not write frame by frame.
+    // As binary what is shared goes out as the very same bytes, not written frame by frame.
     const frames = new Set(streams.map((frameOf) => frameOf(first)));
     expect({ times, frames: frames.size }).toEqual(
       codec === "json" ? { times: 2, frames: 3 } : { times: 0, frames: 1 },

@@ -6,8 +6,8 @@ import { BEHAVIOURS } from "./behaviours.ts";
 import { draftOf, headerFor, requestOf, STREAM_CARRIERS } from "./carriers.ts";
 import { type Pair, startPair } from "./compare.ts";
 import { STREAM_BEHAVIOURS, waits } from "./stream-behaviours.ts";
+import { testVariants } from "./test-variants.ts";
 import { ACCESS_KEY, OTHER_TOKEN, USER_TOKEN } from "./twin-servers.ts";
-import { VARIANTS } from "./variants.ts";
 
 let pair: Pair;
 beforeAll(async () => {
@@ -41,15 +41,7 @@ describe.for(STREAM_CARRIERS)("$name: with and without the fast path", (carrier)
     expect(answer.status).toBe(200);
   });
 
-  const cases = VARIANTS.filter((variant) => variant.draft(carrier));
-  test.for(cases)("a request with $name is answered the same", async ({ draft, falls }) => {
-    const made = draft(carrier);
-    if (!made) return;
-    const before = pair.taken;
-    const answer = await pair.same(requestOf(made));
-    expect(answer.status).toBeGreaterThan(0);
-    expect(pair.taken - before).toBe(falls?.(carrier) ? 0 : 1);
-  });
+  testVariants(carrier, () => pair);
 });
 
 /** Of whose presences in the one message of an answer it is told when they were last active. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BEHAVIOURS } from "./behaviours.ts";
 import { CARRIERS, draftOf, requestOf, UPSERT_USER } from "./carriers.ts";
 import { type Pair, startPair } from "./compare.ts";
-import { VARIANTS } from "./variants.ts";
+import { testVariants } from "./test-variants.ts";
 
 let pair: Pair;
 beforeAll(async () => {
@@ -20,15 +20,7 @@ describe.for(CARRIERS)("$name: with and without the fast path", (carrier) => {
     expect(pair.taken - before).toBe(1);
   });
 
-  const cases = VARIANTS.filter((variant) => variant.draft(carrier));
-  test.for(cases)("a request with $name is answered the same", async ({ draft, falls }) => {
-    const made = draft(carrier);
-    if (!made) return;
-    const before = pair.taken;
-    const answer = await pair.same(requestOf(made));
-    expect(answer.status).toBeGreaterThan(0);
-    expect(pair.taken - before).toBe(falls?.(carrier) ? 0 : 1);
-  });
+  testVariants(carrier, () => pair);
 });
 
 describe.for(CARRIERS.filter(({ contentType }) => contentType))("$name: with and without the fast path", (carrier) => {
